@@ -1,0 +1,64 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+// Rooms and arrows: docs/architecture.md. A room imports only rooms below it.
+let strict: [SwiftSetting] = [
+    .swiftLanguageMode(.v6),
+    .strictMemorySafety(),
+    .enableUpcomingFeature("ExistentialAny"),
+    .enableUpcomingFeature("MemberImportVisibility"),
+    .enableUpcomingFeature("InternalImportsByDefault"),
+]
+
+let package = Package(
+    name: "ctlab",
+    products: [
+        .executable(name: "ctlab", targets: ["ctlab"]),
+        .library(name: "Conntrack", targets: ["Wire", "Conntrack"]),
+        .library(name: "ReplayKit", targets: ["Replay", "Report", "Scenario", "LinuxCalls"]),
+    ],
+    dependencies: [
+        .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
+        .package(url: "https://github.com/jpsim/Yams", from: "6.2.2"),
+        .package(url: "https://github.com/onevcat/Rainbow", from: "4.2.2"),
+    ],
+    targets: [
+        .systemLibrary(
+            name: "CJemalloc", pkgConfig: "jemalloc", providers: [.apt(["libjemalloc-dev"])]),
+        .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
+        .target(name: "CLinuxShims"),
+        .target(name: "Wire", swiftSettings: strict),
+        .target(name: "Conntrack", dependencies: ["Wire"], swiftSettings: strict),
+        .target(
+            name: "LinuxCalls", dependencies: ["Wire", "CLinuxShims", "CZlib", "CJemalloc"],
+            swiftSettings: strict),
+        .target(
+            name: "Scenario",
+            dependencies: ["Wire", "Conntrack", .product(name: "Yams", package: "Yams")],
+            swiftSettings: strict),
+        .target(
+            name: "Report",
+            dependencies: ["Wire", "Conntrack", .product(name: "Rainbow", package: "Rainbow")],
+            swiftSettings: strict),
+        .target(
+            name: "Replay", dependencies: ["Wire", "Conntrack", "Scenario", "Report"],
+            swiftSettings: strict),
+        .executableTarget(
+            name: "ctlab",
+            dependencies: [
+                "Wire", "Conntrack", "Scenario", "Report", "Replay", "LinuxCalls", "CJemalloc",
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+            ],
+            swiftSettings: strict),
+        .testTarget(name: "WireTests", dependencies: ["Wire"], swiftSettings: strict),
+        .testTarget(
+            name: "ConntrackTests", dependencies: ["Wire", "Conntrack"], swiftSettings: strict),
+        .testTarget(
+            name: "ScenarioTests", dependencies: ["Wire", "Conntrack", "Scenario"],
+            swiftSettings: strict),
+        .testTarget(
+            name: "ReplayTests",
+            dependencies: ["Wire", "Conntrack", "Scenario", "Report", "Replay", "LinuxCalls"],
+            swiftSettings: strict),
+    ]
+)

@@ -1,0 +1,2 @@
+// The target needs one C file; everything is in the header.
+#include "CLinuxShims.h"
