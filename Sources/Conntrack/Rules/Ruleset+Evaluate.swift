@@ -213,8 +213,8 @@ extension Ruleset {
         }
         let hash = JenkinsHash.bytes(
             expression.words(registers), byteCount: expression.byteCount, initial: seed)
-        let scaled = UInt64(hash) * UInt64(expression.modulus) >> 32
-        return UInt32(truncatingIfNeeded: scaled) &+ expression.offset
+        let scaled = UInt64(hash) * UInt64(expression.modulus)
+        return UInt32(truncatingIfNeeded: scaled >> 32) &+ expression.offset
     }
 
     /// Takes a packet's cost out of the bucket; a packet the bucket cannot pay for is over the
