@@ -4,6 +4,7 @@ internal import Wire
 
 extension Packet {
     /// The field's value, or `nil` where the packet has no such thing: then the rule breaks.
+    @inline(__always)
     func value(of field: Field) -> Address? {
         guard hasTransport(for: field) else { return nil }
         return switch field {
