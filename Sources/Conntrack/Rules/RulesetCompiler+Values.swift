@@ -342,7 +342,7 @@ extension RulesetCompiler {
     }
 
     mutating func require(_ transport: UInt8, at expression: Expression) throws(Stop) {
-        let known = layers.transport ?? layers.transports.first { $0 != transport }
+        let known = layers.transports.first { $0 != transport } ?? layers.transport
         if let known, known != transport {
             let name = Vocabulary.protocols.first { $0.value == UInt64(known) }?.name
             throw fail(

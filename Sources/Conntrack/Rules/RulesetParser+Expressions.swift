@@ -212,6 +212,12 @@ extension RulesetParser {
         return expression(.prefix(value, Int(length)), from: start)
     }
 
+    /// Words of the language that are values too: protocols, ICMP types, states.
+    private static let valueWords: Set<String> = [
+        "ip", "ip6", "arp", "vlan", "tcp", "udp", "udplite", "sctp", "dccp", "icmp", "icmpv6",
+        "igmp", "esp", "ah", "comp", "redirect", "snat", "dnat", "ecn", "reset",
+    ]
+
     private static func rightOperand(_ parser: inout RulesetParser) throws(Stop) -> Expression {
         let token = parser.current
         switch token.kind {
@@ -221,6 +227,8 @@ extension RulesetParser {
         case .address(let family, let value):
             parser.advance()
             return parser.expression(.address(family, value), from: token)
+        case .word where !valueWords.contains(token.text) && reservedWords.contains(token.text):
+            throw parser.fail(expected: "a value, which cannot be a word of the language")
         case .word, .quoted:
             parser.advance()
             return parser.expression(.word(token.text), from: token)

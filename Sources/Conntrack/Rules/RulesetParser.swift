@@ -145,7 +145,8 @@ struct RulesetParser {
 
     mutating func quotedText(_ what: String, limit: Int) throws(Stop) -> String {
         let token = current
-        guard token.kind == .quoted || token.kind == .word else {
+        let isBareWord = token.kind == .word && !Self.reservedWords.contains(token.text)
+        guard token.kind == .quoted || isBareWord else {
             throw fail(expected: "\(what) in double quotes")
         }
         guard token.text.utf8.count <= limit else {
@@ -278,9 +279,6 @@ struct RulesetParser {
             throw fail(at: token, expected: "at most \(RulesetLimits.defines) defines")
         }
         try expect(sign: "=")
-        guard current.kind != .word || !Self.reservedWords.contains(current.text) else {
-            throw fail(expected: "a value, which cannot be a word of the language; quotes may help")
-        }
         let value = try rightSide()
         let measure = value.measure
         guard measure.size <= RulesetLimits.defineSize,
