@@ -37,7 +37,8 @@ public struct TimeBase: Sendable, Hashable {
         let clock = [inDay / 3600, inDay / 60 % 60, inDay % 60]
             .map { Self.padded($0, digits: 2) }.joined(separator: ":")
         let dayText = day < 10 ? " \(day)" : "\(day)"
-        return "\(Self.weekdays[(days + 4) % 7]) \(Self.months[month - 1]) \(dayText) \(clock) \(year)"
+        let weekday = Self.weekdays[(days + 4) % 7]  // 1970 began on a Thursday.
+        return "\(weekday) \(Self.months[month - 1]) \(dayText) \(clock) \(year)"
     }
 
     private static let weekdays = ["Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"]

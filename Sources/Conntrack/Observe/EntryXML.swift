@@ -9,7 +9,7 @@ extension Listing {
     /// The line after the last flow.
     public static let xmlTail = "</conntrack>"
 
-    /// A `<flow>` of `conntrack -L -o xml`. The id is always there, whatever the options.
+    /// A `<flow>` of `conntrack -L -o xml`; the id is always there.
     public func xmlLine(_ entry: Entry, at now: Instant) -> String {
         xmlLine(entry, .listing, at: now)
     }

@@ -13,7 +13,7 @@ public struct ListingOptions: OptionSet, Sendable, Hashable {
     public static let extended = ListingOptions(rawValue: 1)
     /// ` id=N` at the end.
     public static let id = ListingOptions(rawValue: 2)
-    /// When the connection began and, once it is over, ended. The dates are UTC.
+    /// When the connection began and, once it is over, ended, in UTC.
     public static let kernelTimestamp = ListingOptions(rawValue: 4)
     /// Events only: `[seconds.microseconds]` and a tab in front.
     public static let timestamp = ListingOptions(rawValue: 8)

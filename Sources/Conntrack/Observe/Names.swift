@@ -5,7 +5,9 @@ import Wire
 
 /// Names of protocols, as listings, events and packet dumps print them.
 public enum ProtocolName {
-    /// The word `conntrack -L` starts a line with. What the tool has no name for is `unknown`.
+    /// The word `conntrack -L` starts a line with.
+    ///
+    /// What the tool has no name for is `unknown`.
     public static func inTool(_ number: UInt8) -> String {
         number == dccp ? "dccp" : inKernel(number)
     }

@@ -61,7 +61,9 @@ extension PacketDump {
         return true
     }
 
-    /// The ICMP header and, for an error, the packet it quotes. It never ends the line.
+    /// The ICMP header and, for an error, the packet it quotes.
+    ///
+    /// It never ends the line.
     mutating func appendICMP(_ packet: Span<UInt8>, at offset: Int, isQuoted: Bool) {
         guard Self.has(packet, 8, at: offset) else {
             appendIncomplete(packet, at: offset)

@@ -66,8 +66,9 @@ public struct PacketDump {
         if !isQuoted, mark != 0 { text += "MARK=0x\(String(mark, radix: 16)) " }
     }
 
-    /// `INCOMPLETE [n bytes]`: what is left from `offset` on. The kernel's number does not know
-    /// negative values.
+    /// `INCOMPLETE [n bytes]`: what is left from `offset` on.
+    ///
+    /// The kernel's number knows no negative values.
     mutating func appendIncomplete(_ packet: Span<UInt8>, at offset: Int) {
         text += "INCOMPLETE [\(UInt32(truncatingIfNeeded: packet.count - offset)) bytes] "
     }

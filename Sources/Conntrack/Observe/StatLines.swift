@@ -17,7 +17,7 @@ extension Counters {
         "entries  clashres found new invalid ignore delete chainlength insert insert_failed drop"
         + " early_drop icmp_error  expect_new expect_create expect_delete search_restart"
 
-    /// A CPU's line of /proc/net/stat/nf_conntrack. `entries` is the namespace's count.
+    /// A CPU's line of /proc/net/stat/nf_conntrack; `entries` is the namespace's count.
     public func procLine(entries: UInt32) -> String {
         let columns = [
             entries, clashResolve, found, 0, invalid, 0, 0, chainTooLong, insert, insertFailed,

@@ -133,7 +133,8 @@ import Wire
 
     @Test("formats.md case 17: conntrack -S, key by key")
     func toolCounters() {
-        #expect(Fixture.output(of: "conntrack -S", in: "conntrack_C_S.txt")[0] == Counters().toolLine())
+        #expect(
+            Fixture.output(of: "conntrack -S", in: "conntrack_C_S.txt")[0] == Counters().toolLine())
         var counters = Counters()
         counters.drop = 1685
         counters.earlyDrop = 6316

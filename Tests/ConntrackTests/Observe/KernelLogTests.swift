@@ -32,7 +32,9 @@ import Testing
         var log = Self.log()
         // The first window of the sample had 184 silent calls before it.
         let start: UInt64 = 1_690_727_000
-        for call in 0..<194 { log.tableFull(at: Instant(nanoseconds: (start + UInt64(call)) * 1000)) }
+        for call in 0..<194 {
+            log.tableFull(at: Instant(nanoseconds: (start + UInt64(call)) * 1000))
+        }
         let before = log.lines.count
         var suppressed: [String: Int] = [
             "net_ratelimit: 20069 callbacks suppressed": 20069,

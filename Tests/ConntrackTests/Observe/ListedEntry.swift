@@ -2,8 +2,9 @@ import Conntrack
 import Foundation
 import Wire
 
-/// A connection read back from a line some tool printed. The values are the line's; printing them
-/// again has to give the line's bytes.
+/// A connection read back from a line some tool printed.
+///
+/// The values are the line's; printing them again has to give the line's bytes.
 struct ListedEntry {
     var entry: Entry
     var now = Instant.start
@@ -69,9 +70,8 @@ struct ListedEntry {
             case "id":
                 entry.identifier = UInt32(value) ?? 0
                 options.insert(.id)
-            case "srckey": tuples[tuples.count - 1].sourcePart = UInt16(value.dropFirst(2), radix: 16) ?? 0
-            case "dstkey":
-                tuples[tuples.count - 1].destinationPart = UInt16(value.dropFirst(2), radix: 16) ?? 0
+            case "srckey": tuples[tuples.count - 1].sourcePart = Self.key(value)
+            case "dstkey": tuples[tuples.count - 1].destinationPart = Self.key(value)
             case "packets": counters.append((UInt64(value) ?? 0, 0))
             case "bytes": counters[counters.count - 1].1 = UInt64(value) ?? 0
             case "[UNREPLIED]": entry.status.remove(.seenReply)
@@ -111,6 +111,8 @@ struct ListedEntry {
         }
         self.entry = entry
     }
+
+    private static func key(_ hex: String) -> UInt16 { UInt16(hex.dropFirst(2), radix: 16) ?? 0 }
 
     private static func setState(
         _ word: String, _ number: UInt8, _ entry: inout Entry, _ hasPart: inout Bool

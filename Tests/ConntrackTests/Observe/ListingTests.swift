@@ -97,7 +97,8 @@ import Wire
     @Test("conntrack -L -o save, byte for byte")
     func savesAsTheTool() {
         let listed = Fixture.output(of: "conntrack -L", in: "conntrack_L.txt").dropLast()
-        let saved = Fixture.output(of: "conntrack -L -o save", in: "conntrack_L_save.txt").dropLast()
+        let saved = Fixture.output(of: "conntrack -L -o save", in: "conntrack_L_save.txt")
+            .dropLast()
         #expect(listed.count == saved.count)
         for (line, save) in zip(listed, saved) {
             var entry = ListedEntry(line).entry
@@ -171,7 +172,8 @@ import Wire
         entry.start = Instant(nanoseconds: 1_795_224_409_014_265_929)
         #expect(
             listing.xmlLine(entry, at: entry.start).contains(
-                "<timestamp><start>1795224409014265929</start></timestamp><deltatime>0</deltatime>"))
+                "<timestamp><start>1795224409014265929</start></timestamp><deltatime>0</deltatime>")
+        )
     }
 
     private static func text(of element: String, in line: String) -> Substring {
