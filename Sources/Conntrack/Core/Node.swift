@@ -19,7 +19,7 @@ public struct PathEnd: Sendable, Hashable, BitwiseCopyable {
 /// One tracked machine: interfaces, rules, settings and its connection table.
 public struct Node: ~Copyable {
     public private(set) var configuration: NodeConfiguration
-    public var table: ConnectionTable
+    public internal(set) var table: ConnectionTable
     public internal(set) var ruleset: Ruleset
     public internal(set) var kernelLog: KernelLog
     let namespace = NamespaceIndex.initial
@@ -127,6 +127,10 @@ public struct Node: ~Copyable {
             table.collect(atTick: table.collector.nextRun)
         }
     }
+
+    /// Runs the collector now, at the tick given: for those who keep its time themselves.
+    @discardableResult
+    public mutating func collect(atTick tick: UInt64) -> Int { table.collect(atTick: tick) }
 
     // MARK: The path
 

@@ -21,6 +21,7 @@ struct TrackerResult: BitwiseCopyable {
     var setsAssured = false
     var changesProtocolState = false
     var remark: TrackerRemark.Text? = nil
+    var secondRemark: TrackerRemark.Text? = nil
 
     static func invalid(_ remark: TrackerRemark.Text?) -> TrackerResult {
         TrackerResult(action: .invalid, remark: remark)
