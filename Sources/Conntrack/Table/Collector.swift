@@ -11,6 +11,8 @@ public struct Collector: Sendable, BitwiseCopyable {
     public internal(set) var mean: UInt32
     var seen: Int32 = 100
     var cycleStart = Tick(0)
+    /// Every chain has been walked, or was empty, since then.
+    private var wholeSince = Tick(0)
     /// Set by a refused packet; eats into a nearly full table at the next run.
     public internal(set) var shouldDropEarly = false
     /// The tick, unwrapped, at which the next run is due.
@@ -25,6 +27,19 @@ public struct Collector: Sendable, BitwiseCopyable {
         hertz = rate.hertz
         mean = 60 * rate.hertz
         nextRun = UInt64(rate.hertz)  // The first run is one second after the start.
+    }
+
+    mutating func beginCycle(at now: Tick) {
+        mean = longestInterval
+        seen = 100
+        wholeSince = cycleStart
+        cycleStart = now
+    }
+
+    /// Whether the bounds in the bucket heads may be compared: see `ExpiryBound`.
+    @inline(__always)
+    func keepsSummariesFresh(at now: Tick) -> Bool {
+        now.raw &- wholeSince.raw < ExpiryBound.unit * 2000
     }
 
     var longestInterval: UInt32 { 60 * hertz }
@@ -65,11 +80,7 @@ extension ConnectionTable {
         var bucket = collector.nextBucket
         if bucket >= buckets.count { bucket = 0 }
         let ceiling = collector.shouldDropEarly ? limits.connections / 100 * 95 : 0
-        if bucket == 0 {
-            collector.mean = collector.longestInterval
-            collector.seen = 100
-            collector.cycleStart = now.tick
-        }
+        if bucket == 0 { collector.beginCycle(at: now.tick) }
         var mean = Int64(collector.mean)
         var removed: UInt32 = 0
         var nanoseconds: UInt64 = 0

@@ -32,19 +32,18 @@ extension ConnectionTable {
         records[slot].hashReply = replyHash
         let originalHash = records[slot].hashOriginal
         var limit: UInt32? = nil  // Drawn once, when a chain is long enough for it to matter.
-        for (direction, hash, key) in [
-            (Direction.original, originalHash, original), (Direction.reply, replyHash, reply),
-        ] {
-            switch scan(for: key, hash, records[slot].zone(direction), slot, &limit) {
-            case .absent: continue
-            case .tooLong:
-                namespaces[home].counters.chainTooLong &+= 1
-                namespaces[home].counters.insertFailed &+= 1
-                return .chainTooLong
-            case .taken(let other):
-                return resolveClash(
-                    slot, with: other, reply: reply, replyHash, allowsClash, at: now)
-            }
+        var scanned = scan(for: original, originalHash, records[slot].zoneOriginal, slot, &limit)
+        if case .absent = scanned {
+            scanned = scan(for: reply, replyHash, records[slot].zoneReply, slot, &limit)
+        }
+        switch scanned {
+        case .absent: break
+        case .tooLong:
+            namespaces[home].counters.chainTooLong &+= 1
+            namespaces[home].counters.insertFailed &+= 1
+            return .chainTooLong
+        case .taken(let other):
+            return resolveClash(slot, with: other, reply: reply, replyHash, allowsClash, at: now)
         }
         records[slot].deadline = now.tick + records[slot].deadline.raw
         records[slot].references &+= 1
@@ -201,12 +200,5 @@ extension ConnectionTable {
         if index != UInt32.max, extensions[index].parts.contains(.timestamp) {
             extensions[index].start = now.instant
         }
-    }
-}
-
-extension ConnectionRecord {
-    @inline(__always)
-    func zone(_ direction: Direction) -> UInt16 {
-        direction == .original ? zoneOriginal : zoneReply
     }
 }

@@ -44,11 +44,7 @@ extension ConnectionTable {
     /// Removes the confirmed connections that `isWanted` picks, in table order.
     mutating func delete(where isWanted: (ConnectionRecord) -> Bool, at now: Moment) -> Int {
         var victims: [Slot] = []
-        forEachLink { slot, _, record in
-            // Each once: by its original link, or by its only one.
-            _ = record
-            victims.append(slot)
-        }
+        forEachConnection { slot, _ in victims.append(slot) }
         var removed = 0
         for slot in victims
         where !records[slot].status.contains(.dying) && isWanted(records[slot]) {
@@ -59,13 +55,13 @@ extension ConnectionTable {
 
     /// Visits every connection once, in table order, through the first of its links that counts:
     /// the original one, or the reply link of a connection that has only that.
-    func forEachLink(_ visit: (Slot, Direction, ConnectionRecord) -> Void) {
+    func forEachConnection(_ visit: (Slot, ConnectionRecord) -> Void) {
         for bucket in 0..<buckets.count {
             var link = buckets[bucket].first
             while link != .none {
                 let record = records[link.slot]
                 if link.direction == .original || record.status.contains(.natClash) {
-                    visit(link.slot, link.direction, record)
+                    visit(link.slot, record)
                 }
                 link = next(record, link.direction)
             }

@@ -1,4 +1,4 @@
-public import Wire
+internal import Wire
 
 extension ConnectionTable {
     /// Sets a connection's timeout, in ticks from now: spec table.md §13.
@@ -17,9 +17,10 @@ extension ConnectionTable {
     /// Tells both chains that a connection's end came nearer than their summaries may assume.
     private mutating func noteEarlier(_ slot: Slot, at now: Moment) {
         let record = records[slot]
-        for hash in [record.hashOriginal, record.hashReply] {
-            buckets[buckets.bucket(of: hash)].noteEarlier(record.deadline, at: now.tick)
-        }
+        let original = buckets.bucket(of: record.hashOriginal)
+        buckets[original].noteEarlier(record.deadline, at: now.tick)
+        let reply = buckets.bucket(of: record.hashReply)
+        buckets[reply].noteEarlier(record.deadline, at: now.tick)
     }
 
     /// Counts a packet of a connection, if it has an accounting part.

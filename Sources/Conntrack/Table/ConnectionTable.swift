@@ -1,4 +1,4 @@
-public import Wire
+internal import Wire
 
 // The connection table of one machine: spec table.md. One table serves all of its namespaces; each
 // connection occupies two links in the hash, one per direction. The table knows tuples, chains,
@@ -193,14 +193,17 @@ public struct ConnectionTable: ~Copyable {
         return (nil, hash)
     }
 
-    private mutating func search(
+    /// Walks one chain. `besides`: connections with the original tuple of that one do not count.
+    mutating func search(
         _ tuple: Tuple, hash: UInt32, _ zones: ZonePair, _ namespace: NamespaceIndex,
-        at now: Moment
+        besides: Slot = .none, at now: Moment
     ) -> Found? {
         lookups &+= 1
         let bucket = buckets.bucket(of: hash)
         let head = buckets[bucket]
-        if head.cannotHold(hash), !head.mayHaveExpired(at: now.tick) {
+        if head.cannotHold(hash), !head.mayHaveExpired(at: now.tick),
+            collector.keepsSummariesFresh(at: now.tick)
+        {
             linksWalked &+= UInt64(head.length)
             return nil
         }
@@ -219,7 +222,8 @@ public struct ConnectionTable: ~Copyable {
                 continue
             }
             if matches(
-                records[slot], direction, tuple, hash: hash, zone: zones[direction], namespace)
+                records[slot], direction, tuple, hash: hash, zone: zones[direction], namespace),
+                besides == .none || !hasSameOriginal(slot, besides)
             {
                 return Found(slot: slot, direction: direction)
             }
@@ -227,6 +231,12 @@ public struct ConnectionTable: ~Copyable {
         }
         buckets[bucket].adopt(summary)
         return nil
+    }
+
+    private func hasSameOriginal(_ slot: Slot, _ other: Slot) -> Bool {
+        slot == other
+            || (records[slot].zoneOriginal == records[other].zoneOriginal
+                && tuple(of: slot, .original) == tuple(of: other, .original))
     }
 
     /// What `find` would find, without evicting anything: for observers.
