@@ -137,6 +137,12 @@ extension Packet {
         case (IPProtocol.icmp, .ipv4), (IPProtocol.icmpv6, .ipv6):
             guard segment.count >= 8 else { return nil }
             return (segment.bigEndianUInt16(at: 4), segment.bigEndianUInt16(at: 0))
+        case (IPProtocol.gre, _):
+            // Only the PPTP form has a key; the key option of version 0 is ignored.
+            guard segment.count >= GREHeader.callByteCount,
+                let header = try? GREHeader(parsing: segment), header.version == 1
+            else { return (0, 0) }
+            return header.protocolType == GREHeader.pptp ? (0, header.callID) : nil
         default:
             return (0, 0)
         }
