@@ -55,11 +55,14 @@ let package = Package(
             name: "ConntrackTests", dependencies: ["Wire", "Conntrack"], exclude: ["Fixtures"],
             swiftSettings: strict),
         .testTarget(
-            name: "ScenarioTests", dependencies: ["Wire", "Conntrack", "Scenario"],
+            name: "ScenarioTests",
+            dependencies: [
+                "Wire", "Conntrack", "Scenario", .product(name: "Yams", package: "Yams"),
+            ],
             swiftSettings: strict),
         .testTarget(
             name: "ReplayTests",
             dependencies: ["Wire", "Conntrack", "Scenario", "Report", "Replay", "LinuxCalls"],
-            swiftSettings: strict),
+            exclude: ["Fixtures"], swiftSettings: strict),
     ]
 )
