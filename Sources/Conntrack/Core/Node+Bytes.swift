@@ -19,6 +19,7 @@ extension Node {
             var refused = Delivery(
                 verdict: .dropped, info: .none, inInterface: interface ?? InterfaceIndex(0))
             refused.reason = .malformed
+            refused.entry = Packet(refused: bytes).flatMap { entry(of: $0, at: moment(now)) }
             return refused
         }
         packet.inInterface =

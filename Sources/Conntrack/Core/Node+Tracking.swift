@@ -77,6 +77,7 @@ extension Node {
     ) {
         let slot = packet.connection
         if let remark = result.remark { self.remark(packet, remark) }
+        if let remark = result.secondRemark { self.remark(packet, remark) }
         if result.changesProtocolState { table.note(.protocolInfo, slot) }
         switch result.action {
         case .invalid, .reopen:

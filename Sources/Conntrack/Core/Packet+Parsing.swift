@@ -27,14 +27,25 @@ extension Packet {
         if bytes[0] >> 4 == 6 {
             try self.init(ipv6: bytes, verifiesChecksum, &layout)
         } else {
-            try self.init(ipv4: bytes, verifiesChecksum, &layout)
+            try self.init(ipv4: bytes, IPv4Header(parsing: bytes), verifiesChecksum, &layout)
         }
     }
 
+    /// Reads what can be read of an IPv4 packet that IP input refuses: enough to look it up.
+    init?(refused bytes: Span<UInt8>) {
+        guard var header = try? IPv4Header(quoted: bytes),
+            header.headerByteCount >= IPv4Header.minimumByteCount,
+            header.headerByteCount <= bytes.count
+        else { return nil }
+        header.totalByteCount = bytes.count
+        var layout = PacketLayout()
+        self.init(ipv4: bytes, header, false, &layout)
+    }
+
     private init(
-        ipv4 bytes: Span<UInt8>, _ verifiesChecksum: Bool, _ layout: inout PacketLayout
-    ) throws(ParseError) {
-        let header = try IPv4Header(parsing: bytes)
+        ipv4 bytes: Span<UInt8>, _ header: IPv4Header, _ verifiesChecksum: Bool,
+        _ layout: inout PacketLayout
+    ) {
         let total = header.totalByteCount
         layout.transportOffset = header.headerByteCount
         layout.isFragment = header.isFragment

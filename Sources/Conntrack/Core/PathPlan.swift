@@ -12,15 +12,15 @@ enum PathStep: Hashable, BitwiseCopyable {
     case confirm
 }
 
-/// What happens at each hook for each family.
+/// What happens at each hook for each family: all stations in one array, hook after hook, so that
+/// walking a hook copies nothing.
 struct PathPlan: Sendable {
-    private var steps: [[PathStep]]
+    private(set) var steps: [PathStep] = []
+    private var bounds: [Int] = [0]
     /// Nat chains by hook and family, in order of priority.
-    private var natChains: [[Int]]
+    private var natChains: [[Int]] = []
 
     init(_ ruleset: Ruleset, tracks: (Family) -> Bool, translates: (Family) -> Bool) {
-        steps = []
-        natChains = []
         for family in Family.allCases {
             for hook in Hook.allCases {
                 let chains = ruleset.baseChains.filter {
@@ -41,7 +41,8 @@ struct PathPlan: Sendable {
                 let sorted = stations.enumerated().sorted {
                     ($0.element.priority, $0.offset) < ($1.element.priority, $1.offset)
                 }
-                steps.append(sorted.map(\.element.step))
+                steps += sorted.map(\.element.step)
+                bounds.append(steps.count)
             }
         }
     }
@@ -55,12 +56,16 @@ struct PathPlan: Sendable {
         }
     }
 
+    @inline(__always)
     private static func index(_ hook: Hook, _ family: Family) -> Int {
-        (family == .ipv4 ? 0 : Hook.allCases.count) + Int(hook.rawValue)
+        (family == .ipv4 ? 0 : 5) + Int(hook.rawValue)
     }
 
-    func steps(at hook: Hook, _ family: Family) -> [PathStep] {
-        steps[Self.index(hook, family)]
+    /// Where in `steps` the stations of a hook stand.
+    @inline(__always)
+    func range(of hook: Hook, _ family: Family) -> Range<Int> {
+        let index = Self.index(hook, family)
+        return bounds[index]..<bounds[index + 1]
     }
 
     func natChains(at hook: Hook, _ family: Family) -> [Int] {

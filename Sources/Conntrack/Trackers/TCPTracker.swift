@@ -50,6 +50,8 @@ enum TCPTracker {
         _ record: inout TCPRecord, _ packet: Packet, _ direction: Direction, isNew: Bool,
         status: Status, remaining: Int32, settings: borrowing TrackerSettings
     ) -> TrackerResult {
+        // A header that is not there leaves nothing to remark on.
+        guard packet.transportByteCount >= 20 else { return .invalid(nil) }
         if let defect = defect(of: packet, verifiesChecksum: settings.verifiesChecksums) {
             return .invalid(defect)
         }
@@ -126,8 +128,7 @@ enum TCPTracker {
         of packet: Packet, verifiesChecksum: Bool
     ) -> TrackerRemark.Text? {
         let header = UInt32(packet.tcp.headerByteCount)
-        if packet.transportByteCount < 20 { return .shortPacket }
-        if header < 20 || header > packet.transportByteCount { return .truncatedPacket }
+                if header < 20 || header > packet.transportByteCount { return .truncatedPacket }
         if verifiesChecksum && packet.health.contains(.badChecksum) { return .badChecksum }
         // PSH, ECE and CWR never matter.
         switch packet.tcp.flags.rawValue & 0x37 {
@@ -149,7 +150,7 @@ enum TCPTracker {
             record.original.maxWindow = window
             record.original.readOptions(view.segment)
         case .ack:
-            guard settings.isLoose else { return .invalid(.tcpInvalidNew) }
+            guard settings.isLoose else { return .invalid(nil) }
             record.original.end = view.end
             record.original.maxWindow = window
             record.original.maxEnd = view.end &+ window
@@ -280,6 +281,9 @@ enum TCPTracker {
                 remaining > Int32(bitPattern: settings.tcpUnacknowledged)
             {
                 result.shortenTo = settings.tcpUnacknowledged
+                result.secondRemark = .tcpTimeoutLowered(
+                    index: view.kind.rawValue, view.direction,
+                    lastIndex: record.lastClass.rawValue, ticks: settings.tcpUnacknowledged)
             }
         } else {
             record.lastClass = view.kind

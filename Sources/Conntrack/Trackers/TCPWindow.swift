@@ -94,7 +94,7 @@ enum TCPWindow {
                 // The peer may have room we know nothing of; its answer must not look unseen.
                 me.end = view.end
                 me.flags.insert(.dataUnacknowledged)
-                return liberal ? .accepted : .ignored(remark)
+                return liberal ? .accepted : .ignored(.sequenceOvershoot(overshoot))
             }
             return liberal ? .accepted : .invalid(remark)
         }

@@ -21,6 +21,7 @@ struct TrackerResult: BitwiseCopyable {
     var setsAssured = false
     var changesProtocolState = false
     var remark: TrackerRemark.Text? = nil
+    var secondRemark: TrackerRemark.Text? = nil
 
     static func invalid(_ remark: TrackerRemark.Text?) -> TrackerResult {
         TrackerResult(action: .invalid, remark: remark)
@@ -32,8 +33,9 @@ struct TrackerResult: BitwiseCopyable {
 }
 
 /// The timeouts and switches of a namespace as the trackers use them: ticks, not seconds.
-struct TrackerSettings: Sendable {
-    var tcp: [UInt32]
+struct TrackerSettings: Sendable, BitwiseCopyable {
+    /// Indexed by state. NONE has no timeout of its own; SYN_SENT2 has no sysctl.
+    var tcp: InlineArray<10, UInt32>
     var tcpMaxRetrans: UInt32
     var tcpUnacknowledged: UInt32
     var retransmissionLimit: UInt8
@@ -54,9 +56,11 @@ struct TrackerSettings: Sendable {
     var keepsUnacknowledgedAfterRST: Bool
 
     init(_ sysctl: Sysctl, _ rate: TickRate, _ profile: KernelProfile) {
-        let times = sysctl.tcpTimeouts.map { rate.ticks(seconds: $0) }
-        // Indexed by state: NONE has no timeout of its own; SYN_SENT2 has no sysctl.
-        tcp = [0] + times + [rate.ticks(seconds: 120)]
+        tcp = InlineArray(repeating: 0)
+        for (index, seconds) in sysctl.tcpTimeouts.enumerated() {
+            tcp[index + 1] = rate.ticks(seconds: seconds)
+        }
+        tcp[Int(TCPState.synSent2.rawValue)] = rate.ticks(seconds: 120)
         tcpMaxRetrans = rate.ticks(seconds: sysctl.tcpTimeoutMaxRetrans)
         tcpUnacknowledged = rate.ticks(seconds: sysctl.tcpTimeoutUnacknowledged)
         retransmissionLimit = sysctl.tcpMaxRetrans
