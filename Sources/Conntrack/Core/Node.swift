@@ -214,14 +214,15 @@ public struct Node: ~Copyable {
 
     /// Asks one base chain and carries out what it wants besides a verdict.
     mutating func ask(
-        _ chain: Int, _ hook: Hook, _ packet: inout Packet, at now: Moment
+        _ chain: AskedChain, _ hook: Hook, _ packet: inout Packet, at now: Moment
     ) -> RuleOutcome {
         var entry: Entry? = nil
-        if packet.connection != .none, ruleset.readsEntry(chain) {
+        if packet.connection != .none, chain.readsEntry {
             entry = table.entry(packet.connection, at: now)
         }
         let outcome = ruleset.evaluate(
-            chain, &packet, entry: entry, effects: &effects, dice: &table.dice, at: now.instant)
+            chain.index, &packet, entry: entry, effects: &effects, dice: &table.dice,
+            at: now.instant)
         if let mark = effects.connectionMark {
             effects.connectionMark = nil
             table.setMark(mark, packet.connection)

@@ -3,9 +3,20 @@ internal import Wire
 // The stations of a packet's path, in order of priority: rules, reassembly, tracking, translation,
 // confirmation. The plan is made when rules or settings change, so that a packet only walks it.
 
+/// A base chain, and whether it must be shown the packet's connection.
+struct AskedChain: Hashable, BitwiseCopyable {
+    let index: Int
+    let readsEntry: Bool
+
+    init(_ chain: BaseChain) {
+        index = chain.index
+        readsEntry = chain.readsEntry
+    }
+}
+
 /// One station at a hook.
 enum PathStep: Hashable, BitwiseCopyable {
-    case chain(Int)
+    case chain(AskedChain)
     case reassemble
     case track
     case translate(NATKind)
@@ -18,7 +29,7 @@ struct PathPlan: Sendable {
     private(set) var steps: [PathStep] = []
     private var bounds: [Int] = [0]
     /// Nat chains by hook and family, in order of priority.
-    private var natChains: [[Int]] = []
+    private var natChains: [[AskedChain]] = []
 
     init(_ ruleset: Ruleset, tracks: (Family) -> Bool, translates: (Family) -> Bool) {
         for family in Family.allCases {
@@ -26,9 +37,9 @@ struct PathPlan: Sendable {
                 let chains = ruleset.baseChains.filter {
                     $0.hook == hook && $0.families.contains(family)
                 }
-                natChains.append(chains.filter { $0.kind == .nat }.map(\.index))
+                natChains.append(chains.filter { $0.kind == .nat }.map(AskedChain.init))
                 var stations = chains.filter { $0.kind != .nat }.map {
-                    (priority: $0.priority, step: PathStep.chain($0.index))
+                    (priority: $0.priority, step: PathStep.chain(AskedChain($0)))
                 }
                 if tracks(family) { stations += Self.trackerStations(hook) }
                 if translates(family), let kind = NAT.kind(at: hook) {
@@ -68,7 +79,7 @@ struct PathPlan: Sendable {
         return bounds[index]..<bounds[index + 1]
     }
 
-    func natChains(at hook: Hook, _ family: Family) -> [Int] {
+    func natChains(at hook: Hook, _ family: Family) -> [AskedChain] {
         natChains[Self.index(hook, family)]
     }
 }

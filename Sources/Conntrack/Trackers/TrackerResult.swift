@@ -51,6 +51,8 @@ struct TrackerSettings: Sendable, BitwiseCopyable {
     var icmp: UInt32
     var icmpv6: UInt32
     var generic: UInt32
+    var gre: UInt32
+    var greStream: UInt32
     var verifiesChecksums: Bool
     /// Linux 6.12: an inexact RST in ESTABLISHED leaves the unacknowledged timeout.
     var keepsUnacknowledgedAfterRST: Bool
@@ -74,6 +76,8 @@ struct TrackerSettings: Sendable, BitwiseCopyable {
         icmp = rate.ticks(seconds: sysctl.icmpTimeout)
         icmpv6 = rate.ticks(seconds: sysctl.icmpv6Timeout)
         generic = rate.ticks(seconds: sysctl.genericTimeout)
+        gre = rate.ticks(seconds: sysctl.greTimeout)
+        greStream = rate.ticks(seconds: sysctl.greTimeoutStream)
         verifiesChecksums = sysctl.checksum
         keepsUnacknowledgedAfterRST = profile == .linux6_12
     }
