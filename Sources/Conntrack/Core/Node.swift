@@ -99,11 +99,20 @@ public struct Node: ~Copyable {
         table.namespaces[Int(namespace.raw)].extensionParts = parts
     }
 
+    /// The port a search for a free one begins at instead of at random, while it is set. A
+    /// comparison with a recording sets it to what the kernel drew: the same draw must lead to
+    /// the same mapping.
+    public var portHint: UInt16? {
+        get { table.portHint }
+        set { table.portHint = newValue }
+    }
+
     // MARK: What can be read
 
+    /// What happened since it was last cleared.
     public var journal: Journal {
-        get { table.journal }
-        set { table.journal = newValue }
+        _read { yield table.journal }
+        _modify { yield &table.journal }
     }
 
     public var counters: Counters { table.namespaces[Int(namespace.raw)].counters }
