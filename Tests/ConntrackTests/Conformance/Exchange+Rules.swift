@@ -5,21 +5,39 @@ import Wire
 
 /// The entry a packet belongs to, as it is before the packet arrives.
 struct Snapshot {
-    let entry: Entry?
-    let deadline: Tick?
-    let tcp: TCPRecord?
+    let now: Tick
+    private(set) var flags: TCPFlags = []
+    private(set) var direction = Direction.original
+    private(set) var entry: Entry?
+    private(set) var deadline = Tick(0)
+    private(set) var tcp = TCPRecord()
 
     init(of bytes: [UInt8], in node: borrowing Node, at now: Instant) {
         let moment = Moment(now, node.configuration.tickRate)
-        guard let found = node.find(bytes, at: moment) else {
-            entry = nil
-            deadline = nil
-            tcp = nil
-            return
-        }
+        self.now = moment.tick
+        var layout = PacketLayout()
+        let packet = try? Packet(
+            parsing: bytes.span, verifiesChecksum: false, layout: &layout)
+        guard let packet, let found = node.find(packet, at: moment) else { return }
+        flags = packet.tcp.flags
+        direction = found.direction
         entry = node.table.entry(found.slot, at: moment)
         deadline = node.table.records[found.slot].deadline
         tcp = node.table.states[found.slot].tcp
+    }
+
+    /// Whether even a SYN-ACK that turns out INVALID may set its side's flags and scale: the window
+    /// check begins that side's record before it looks at the numbers (spec tcp.md §6.2, X8).
+    var isInHandshake: Bool { tcp.state == .synSent || tcp.state == .synReceived }
+
+    /// Whether this FIN or RST, if it is out of window, answers another of the other side, so that
+    /// both together shorten the connection's life to `timeout` ticks (spec tcp.md §6.7).
+    func isShortened(to timeout: UInt32, hertz: UInt32) -> Bool {
+        guard let entry, entry.status.contains(.assured),
+            flags.contains(.rst) || flags.contains(.fin),
+            tcp.lastClass == .fin || tcp.lastClass == .rst, tcp.lastDirection != direction
+        else { return false }
+        return entry.remainingTicks >= Int32(120 * hertz) && entry.remainingTicks > Int32(timeout)
     }
 
     /// Whether the entry has been destroyed by what the journal holds.
@@ -31,14 +49,18 @@ struct Snapshot {
     }
 }
 
+extension Entry {
+    fileprivate mutating func takeSides(of other: Entry) {
+        windowScaleOriginal = other.windowScaleOriginal
+        windowScaleReply = other.windowScaleReply
+        flagsOriginal = other.flagsOriginal
+        flagsReply = other.flagsReply
+    }
+}
+
 extension Node {
     /// What the packet's tuple, or the one it quotes, would find.
-    borrowing func find(_ bytes: [UInt8], at now: Moment) -> ConnectionTable.Found? {
-        var layout = PacketLayout()
-        guard
-            let packet = try? Packet(
-                parsing: bytes.span, verifiesChecksum: false, layout: &layout)
-        else { return nil }
+    fileprivate borrowing func find(_ packet: Packet, at now: Moment) -> ConnectionTable.Found? {
         if packet.health.contains(.quotesTuple) {
             return packet.quoted.inverted.flatMap {
                 table.peek($0, .none, .initial, at: now)
@@ -51,11 +73,8 @@ extension Node {
 
 // The rules every packet of every conversation keeps.
 extension Exchange {
-    /// What no packet does to an entry that outlives it. `shortens`: this INVALID packet may bring
-    /// the end nearer.
-    func checkEntry(
-        _ before: Snapshot, _ delivery: Delivery, shortens: Bool, at location: SourceLocation
-    ) {
+    /// What no packet does to an entry that outlives it.
+    func checkEntry(_ before: Snapshot, _ delivery: Delivery, at location: SourceLocation) {
         guard let old = before.entry, let new = delivery.entry else { return }
         let rate = node.configuration.tickRate
         let deadline = rate.tick(at: now) + UInt32(bitPattern: new.remainingTicks)
@@ -65,14 +84,17 @@ extension Exchange {
         if old.status.contains(.seenReply), !new.status.contains(.seenReply) {
             fail("SEEN_REPLY was cleared", at: location)
         }
-        if last.effect == .ignored, let was = before.deadline, deadline.ticks(after: was) > 0 {
+        if last.effect == .ignored, deadline.ticks(after: before.deadline) > 0 {
             fail("a packet that was not counted extended the timeout", at: location)
         }
         if delivery.info == .invalid {
             var same = new
             same.remainingTicks = old.remainingTicks
+            if before.isInHandshake { same.takeSides(of: old) }
             if same != old { fail("an INVALID packet changed the entry", at: location) }
-            if let was = before.deadline, deadline != was, !shortens {
+            let timeout = node.settings.tcpUnacknowledged
+            let isShortened = before.isShortened(to: timeout, hertz: rate.hertz)
+            if deadline != before.deadline, !isShortened || deadline != before.now + timeout {
                 fail("an INVALID packet changed the timeout", at: location)
             }
         }

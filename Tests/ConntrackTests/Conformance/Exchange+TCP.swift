@@ -22,7 +22,9 @@ extension TCPFlags {
     }
 }
 
-/// The options of one segment. All absent: a header of 20 bytes.
+/// The options of one segment.
+///
+/// With none of them the header has 20 bytes.
 struct SegmentOptions {
     var list: [TCPOption] = []
 
@@ -86,8 +88,9 @@ extension Exchange {
             at: location)
     }
 
-    /// Sends a segment. `ack` without the ACK flag fills the field nevertheless; `overrides` makes
-    /// the packet wrong.
+    /// Sends a segment.
+    ///
+    /// `ack` without the ACK flag fills the field nevertheless; `overrides` makes the packet wrong.
     @discardableResult
     mutating func segment(
         _ host: Host, _ flags: TCPFlags, seq: UInt32? = nil, ack: UInt32? = nil,
@@ -96,8 +99,8 @@ extension Exchange {
         at location: SourceLocation = #_sourceLocation
     ) -> Observation {
         let sequence = seq ?? next[host, default: 0]
-        let default_ = flags.contains(.ack) ? next[host.other, default: 0] : 0
-        let acknowledgment = ack ?? default_
+        let answered = flags.contains(.ack) ? next[host.other, default: 0] : 0
+        let acknowledgment = ack ?? answered
         if seq == nil {
             next[host] =
                 sequence &+ UInt32(length) &+ (flags.contains(.syn) ? 1 : 0)
@@ -157,7 +160,8 @@ extension Exchange {
     }
 
     mutating func shakeHands(
-        _ opener: SegmentOptions, _ answerer: SegmentOptions, at location: SourceLocation
+        _ opener: SegmentOptions, _ answerer: SegmentOptions,
+        at location: SourceLocation = #_sourceLocation
     ) {
         o(.syn, with: opener, "NEW SYN_SENT/120 U", at: location)
         r(.synAck, with: answerer, "ESTABLISHED-reply SYN_RECV/60", at: location)

@@ -1,10 +1,8 @@
 @testable import Conntrack
 
-/// What a packet should meet: any of the words of `Observation`, in any order. What is not said is
-/// not checked, but for a drop, which has to be said.
+/// What a packet should meet: any of the words of `Observation`, in any order.
 ///
-/// One word more: `shortened` allows an INVALID packet to bring the entry's end nearer (spec tcp.md
-/// §6.7).
+/// What is not said is not checked, but for a drop, which has to be said.
 struct Expected: ExpressibleByStringLiteral, ExpressibleByStringInterpolation {
     let text: String
     private(set) var kind: String?
@@ -15,7 +13,6 @@ struct Expected: ExpressibleByStringLiteral, ExpressibleByStringInterpolation {
     private(set) var effect: Observation.Effect?
     private(set) var refusal: String?
     private(set) var drop: String?
-    private(set) var shortens = false
 
     init(stringLiteral text: String) { self.init(text) }
 
@@ -32,7 +29,6 @@ struct Expected: ExpressibleByStringLiteral, ExpressibleByStringInterpolation {
             case "scales": scales = words.popFirst()
             case "count": packets = words.popFirst()
             case "counted", "ignored": effect = Observation.Effect(rawValue: word)
-            case "shortened": shortens = true
             case let drop where drop.hasPrefix("dropped:"): self.drop = drop
             case let refusal where refusal.hasSuffix("+1"): self.refusal = refusal
             case let state where state.contains("/") || state.allSatisfy(\.isNumber):
@@ -46,9 +42,10 @@ struct Expected: ExpressibleByStringLiteral, ExpressibleByStringInterpolation {
     }
 }
 
-/// An event as the specification writes it: `UPDATE{SYN_RECV, SEEN_REPLY}`. The braces hold the
-/// protocol state, if the message carries it, and the status bits that are new since the
-/// connection's last message.
+/// An event as the specification writes it: `UPDATE{SYN_RECV, SEEN_REPLY}`.
+///
+/// The braces hold the protocol state, if the message carries it, and the status bits that are new
+/// since the connection's last message.
 struct EventText: CustomStringConvertible {
     let description: String
 

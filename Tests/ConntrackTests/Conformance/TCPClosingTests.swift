@@ -69,7 +69,7 @@ struct TCPClosingTests {
     func strayFINs() {
         var x = Exchange.plain()
         x.o(.finAck, seq: 900_000, "INVALID ESTABLISHED/432000 A")
-        x.r(.finAck, seq: 900_000, "INVALID ESTABLISHED/300 A shortened")
+        x.r(.finAck, seq: 900_000, "INVALID ESTABLISHED/300 A")
         x.expect("log lines", x.remarks.count, 2)
         x.expect(
             "second log line", x.remarks.last,
@@ -90,7 +90,7 @@ struct TCPClosingTests {
         // Below R's highest acknowledgment: refused before the windows are looked at.
         x.r(.rst, seq: 4000, "INVALID ESTABLISHED/432000 A")
         x.expectRemark("invalid rst")
-        x.r(.rst, seq: 900_000, "INVALID ESTABLISHED/300 A shortened")
+        x.r(.rst, seq: 900_000, "INVALID ESTABLISHED/300 A")
     }
 
     @Test("tcp.md §6.7: a life below 120 s or the unacknowledged timeout is left alone")
@@ -108,7 +108,7 @@ struct TCPClosingTests {
         var z = Exchange.plain()
         z.sysctl("nf_conntrack_tcp_timeout_unacknowledged", 60)
         z.o(.finAck, seq: 900_000, "INVALID ESTABLISHED/432000 A")
-        z.r(.finAck, seq: 900_000, "INVALID ESTABLISHED/60 A shortened")
+        z.r(.finAck, seq: 900_000, "INVALID ESTABLISHED/60 A")
     }
 
     @Test("tcp.md case 41: a FIN in SYN_RECV")

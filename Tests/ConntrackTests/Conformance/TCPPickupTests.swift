@@ -55,8 +55,13 @@ struct TCPPickupTests {
 
     @Test("tcp.md case 43: hooks that come back begin window tracking anew")
     func hooksReturn() {
-        var x = Exchange.plain()
-        x.node.table.forgetWindows(.ipv4, .initial)
+        let rules = "table ip t { chain c { type filter hook forward priority 0; ct state new; } }"
+        var x = Exchange(rules: rules)
+        x.window = 1000
+        x.shakeHands(.none, .none)
+        x.replaceRules(with: "")
+        x.o(.pshAck, length: 100, "NONE count 2,1 ignored")
+        x.replaceRules(with: rules)
         x.o(.pshAck, seq: 3_000_000, ack: 4_000_000, length: 100, "ESTABLISHED counted")
         x.r(.ack, seq: 4_000_000, ack: 3_000_100, "ESTABLISHED-reply counted")
         x.o(.ack, seq: 3_000_000, ack: 4_000_000, "ESTABLISHED")

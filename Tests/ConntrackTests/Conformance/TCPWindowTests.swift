@@ -85,7 +85,7 @@ struct TCPWindowTests {
     @Test("tcp.md case 34b: only where O permitted SACK")
     func sackNotPermitted() {
         var x = Exchange()
-        x.shakeHands(.scale(7), .scale(7), at: #_sourceLocation)
+        x.shakeHands(.scale(7), .scale(7))
         x.o(.pshAck, length: 100, "ESTABLISHED/300 A")
         x.r(.ack, ack: 1001, with: .sack((1200, 1300)), "ESTABLISHED-reply counted")
     }
