@@ -20,7 +20,7 @@ struct BucketHead: BitwiseCopyable {
 
     private static func tag(_ hash: UInt32) -> UInt32 {
         // The high bits chose the bucket; the low ones are free to tell links apart.
-        1 << ((hash & 0xffff) * 12 >> 16)
+        1 << (((hash & 0xffff) * 12) >> 16)
     }
 
     /// True if no link of the chain can have this hash.
