@@ -45,6 +45,8 @@ public struct Packet: Sendable, BitwiseCopyable {
     public var tcp: TCPSegment
     /// ICMP errors: the tuple of the packet they quote; meaningful with `.quotesTuple`.
     public var quoted: Tuple
+    /// Transport bytes of the quoted packet that are there.
+    public var quotedByteCount: UInt16
 
     /// `meta mark`.
     public var mark: UInt32
@@ -66,6 +68,7 @@ public struct Packet: Sendable, BitwiseCopyable {
         fragmentByteCount = 0
         tcp = TCPSegment()
         quoted = .none
+        quotedByteCount = 0
         mark = 0
         inInterface = .none
         outInterface = .none
@@ -105,6 +108,9 @@ public struct PacketHealth: OptionSet, Sendable, Hashable, BitwiseCopyable {
     public static let redirectQuotes = PacketHealth(rawValue: 1 << 10)
     /// IPv6 redirect without any option, or with one of length zero.
     public static let redirectWithoutOptions = PacketHealth(rawValue: 1 << 11)
+    /// ICMP error quoting an ICMP header cut short behind its id: `Packet.quoted` names a flow, but
+    /// is no tuple for the tracker.
+    public static let quotesIdentifier = PacketHealth(rawValue: 1 << 12)
 }
 
 /// The fields of a TCP header that tracking reads.
