@@ -76,7 +76,7 @@ let package = Package(
             dependencies: [
                 "Wire", "Conntrack", "Scenario", "Report", "Replay", "LinuxCalls", "Captures",
             ],
-            exclude: ["Fixtures"], swiftSettings: strict),
+            swiftSettings: strict),
         .testTarget(name: "CommandTests", dependencies: ["ctlab"], swiftSettings: strict),
         .testTarget(name: "TidyTests", swiftSettings: strict),
     ]
