@@ -67,9 +67,10 @@ extension ConnectionTable {
         for key: Tuple, _ hash: UInt32, _ zone: UInt16, _ slot: Slot, _ limit: inout UInt32?
     ) -> Scan {
         let head = buckets[buckets.bucket(of: hash)]
-        if head.cannotHold(hash) {
-            return head.length >= Limits.chainLength + 2 && head.length >= draw(&limit) + 2
-                ? .tooLong : .absent
+        if head.cannotHold(hash), head.isLengthExact {
+            // A walk would give up at the link behind the first `limit` + 1.
+            let mayBeTooLong = head.length > Limits.chainLength + 1
+            return mayBeTooLong && head.length - 2 >= draw(&limit) ? .tooLong : .absent
         }
         let namespace = records[slot].namespace
         var passed: UInt32 = 0
