@@ -4,6 +4,7 @@ internal import Wire
 
 extension Packet {
     /// The field's value, or `nil` where the packet has no such thing: then the rule breaks.
+    @inline(__always)
     func value(of field: Field) -> Address? {
         guard hasTransport(for: field) else { return nil }
         return switch field {
@@ -29,12 +30,19 @@ extension Packet {
         }
     }
 
-    /// Whether the transport header is there as far as the field lies in it. Later fragments have
-    /// none.
+    /// Whether the transport header is there as far as the field lies in it.
+    ///
+    /// Observed on 6.18: a later fragment's payload is read as if it were the header, so nothing
+    /// is asked about fragments here; what lies there is in the tuple's parts. `th` reads the
+    /// bytes of any protocol in the kernel; the model knows ports only of protocols that have
+    /// them, and breaks the rule for others.
     private func hasTransport(for field: Field) -> Bool {
-        let needed = field.transportByteCount
-        guard needed > 0 else { return true }
-        return transportByteCount >= needed && !health.contains(.laterFragment)
+        guard transportByteCount >= field.transportByteCount else { return false }
+        guard field == .sourcePort || field == .destinationPort else { return true }
+        return switch tuple.protocolNumber {
+        case IPProtocol.tcp, IPProtocol.udp, IPProtocol.udpLite, IPProtocol.sctp, 33: true
+        default: false
+        }
     }
 
     /// The bit nft's `ct state` has for the packet (spec policy.md §4). A packet the tracker has
@@ -63,6 +71,8 @@ extension Entry {
         case .status: return Address(status.rawValue)
         case .connectionMark: return Address(newMark ?? mark)
         case .expiration:
+            // Observed: before its first packet is through, a connection has no lifetime yet.
+            guard status.contains(.confirmed) else { return .zero }
             let ticks = UInt64(max(0, remainingTicks))
             return Address(ticks * 1000 / UInt64(tickRate.hertz))
         case .zone: return Address(max(zoneOriginal, zoneReply))

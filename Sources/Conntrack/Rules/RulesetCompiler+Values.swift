@@ -144,13 +144,7 @@ extension RulesetCompiler {
             result = Address(
                 high: leftValue.high ^ rightValue.high, low: leftValue.low ^ rightValue.low)
         case .shiftLeft, .shiftRight:
-            guard type.bitCount <= 64, rightValue.low < UInt64(type.bitCount) else {
-                return .failure(ValueFailure(right, type, "a shift within the value's width"))
-            }
-            result =
-                operation == .shiftLeft
-                ? Address(leftValue.low << rightValue.low).masked(by: type.maximum)
-                : Address(leftValue.low >> rightValue.low)
+            return .failure(ValueFailure(left, type, "the shifted number itself"))
         }
         return .success(result)
     }
