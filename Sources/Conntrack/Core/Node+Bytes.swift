@@ -32,7 +32,7 @@ extension Node {
     }
 
     /// A packet that IP input drops: nothing sees it, but it may still be looked up.
-    private func refused(
+    func refused(
         _ bytes: Span<UInt8>, _ interface: InterfaceIndex?, at now: Moment
     ) -> Delivery {
         let readable = Packet(refused: bytes)
@@ -77,7 +77,7 @@ extension Node {
         let arrived = whole
         let end =
             run(station + 1..<steps.upperBound, .prerouting, &whole, at: now)
-            ?? route(&whole, at: now)
+            ?? route(&whole, at: now) ?? finish(&whole, at: now)
         letGo(&whole)
         var delivery = report(end, arrived, whole, at: now)
         if end.verdict == .forwarded {
@@ -88,7 +88,7 @@ extension Node {
     }
 
     /// The packet's bytes as they leave: rewritten, and in pieces where they must be.
-    private func transmissions(
+    func transmissions(
         _ bytes: [UInt8], from arrived: Packet, to packet: Packet, _ layout: PacketLayout,
         cuts: [Int]
     ) -> [Transmission] {
@@ -108,7 +108,7 @@ extension Node {
     }
 
     /// What is told about a packet: how it ended, and what a lookup of it finds now.
-    private func report(
+    func report(
         _ end: PathEnd, _ arrived: Packet, _ packet: Packet, at now: Moment
     ) -> Delivery {
         var delivery = Delivery(
