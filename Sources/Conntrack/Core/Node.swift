@@ -27,6 +27,7 @@ public struct Node: ~Copyable {
     let routing: Routing
     var plan: PathPlan
     var effects = RuleEffects()
+    var transit = PacketInTransit()
     var reassembly: Reassembly
 
     public init(_ configuration: NodeConfiguration) {
@@ -248,6 +249,7 @@ public struct Node: ~Copyable {
             effects.connectionMark = nil
             table.setMark(mark, packet.connection)
         }
+        if !effects.logs.isEmpty { writeRuleLogs(packet, hook, at: now) }
         return outcome
     }
 }
