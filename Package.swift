@@ -43,6 +43,9 @@ let package = Package(
         .target(
             name: "Replay", dependencies: ["Wire", "Conntrack", "Scenario", "Report"],
             swiftSettings: strict),
+        .target(
+            name: "LiveKernel", dependencies: ["Wire", "Report", "LinuxCalls"],
+            swiftSettings: strict),
         .executableTarget(
             name: "ctlab",
             dependencies: [

@@ -1,0 +1,63 @@
+internal import CLinuxShims
+internal import Glibc
+
+/// The packet ends of tun devices, numbered from 0 in the order they were made: what is written
+/// arrives at the machine from outside, what is read is what the machine sent. The devices go with
+/// this value.
+///
+/// The kernel takes a written packet all the way through its path before `write` returns.
+public struct TunDevices: ~Copyable, Sendable {
+    public private(set) var names: [String] = []
+    private var descriptors: [Int32] = []
+
+    public init() {}
+
+    deinit {
+        for descriptor in descriptors { _ = close(descriptor) }
+    }
+
+    /// Makes a device in the calling thread's network namespace; it starts down.
+    ///
+    /// `name` has at most 15 bytes; a longer one is cut by the kernel's interface.
+    public mutating func add(named name: String) throws(SystemCallError) {
+        let path = "/dev/net/tun"
+        let raw = try checked("open", path) { unsafe open(path, O_RDWR | O_NONBLOCK | O_CLOEXEC) }
+        descriptors.append(raw)  // At once, so that it is closed whatever comes.
+        names.append(name)
+        try checked("ioctl TUNSETIFF", name) { unsafe ctlab_attach_tun(raw, name) }
+    }
+
+    /// Hands the machine one packet by device `index`.
+    ///
+    /// - Returns: Whether the device took it; it refuses what is too short for an IP header or has
+    ///   a version other than 4 and 6.
+    public func write(
+        _ packet: borrowing Span<UInt8>, to index: Int
+    ) throws(SystemCallError) -> Bool {
+        let descriptor = descriptors[index]
+        do throws(SystemCallError) {
+            try checked("write", names[index]) {
+                unsafe packet.withUnsafeBytes {
+                    unsafe Glibc.write(descriptor, $0.baseAddress, $0.count)
+                }
+            }
+            return true
+        } catch {
+            guard error.isInvalidArgument else { throw error }
+            return false
+        }
+    }
+
+    /// The next packet the machine sent by device `index`, into `buffer`: its byte count, or `nil`
+    /// if there is none.
+    public func read(
+        from index: Int, into buffer: inout [UInt8]
+    ) throws(SystemCallError) -> Int? {
+        let descriptor = descriptors[index]
+        return try unlessItWouldBlock("read", names[index]) {
+            unsafe buffer.withUnsafeMutableBytes {
+                unsafe Glibc.read(descriptor, $0.baseAddress, $0.count)
+            }
+        }
+    }
+}
