@@ -60,3 +60,26 @@ extension [UInt8] {
         }
     }
 }
+
+extension [UInt8] {
+    @inlinable
+    public mutating func appendBigEndian<Value: FixedWidthInteger>(_ value: Value) {
+        var shift = Value.bitWidth - 8
+        while shift >= 0 {
+            append(UInt8(truncatingIfNeeded: value >> Value(truncatingIfNeeded: shift)))
+            shift -= 8
+        }
+    }
+
+    /// Appends the 4 or 16 bytes of an address in network order.
+    @inlinable
+    public mutating func append(_ address: Address, _ family: Family) {
+        switch family {
+        case .ipv4:
+            appendBigEndian(address.ipv4)
+        case .ipv6:
+            appendBigEndian(address.high)
+            appendBigEndian(address.low)
+        }
+    }
+}
