@@ -7,24 +7,38 @@ internal import Glibc
 ///
 /// The kernel takes a written packet all the way through its path before `write` returns.
 public struct TunDevices: ~Copyable, Sendable {
-    public private(set) var names: [String] = []
-    private var descriptors: [Int32] = []
+    public let names: [String]
+    private let descriptors: [Int32]
 
-    public init() {}
+    /// Makes the devices in the calling thread's network namespace; they start down.
+    ///
+    /// A name has at most 15 bytes; a longer one is cut by the kernel's interface.
+    public init(named names: [String]) throws(SystemCallError) {
+        var opened: [Int32] = []
+        do throws(SystemCallError) {
+            for name in names { opened.append(try Self.make(name)) }
+        } catch {
+            for descriptor in opened { _ = close(descriptor) }
+            throw error
+        }
+        self.names = names
+        descriptors = opened
+    }
 
     deinit {
         for descriptor in descriptors { _ = close(descriptor) }
     }
 
-    /// Makes a device in the calling thread's network namespace; it starts down.
-    ///
-    /// `name` has at most 15 bytes; a longer one is cut by the kernel's interface.
-    public mutating func add(named name: String) throws(SystemCallError) {
+    private static func make(_ name: String) throws(SystemCallError) -> Int32 {
         let path = "/dev/net/tun"
         let raw = try checked("open", path) { unsafe open(path, O_RDWR | O_NONBLOCK | O_CLOEXEC) }
-        descriptors.append(raw)  // At once, so that it is closed whatever comes.
-        names.append(name)
-        try checked("ioctl TUNSETIFF", name) { unsafe ctlab_attach_tun(raw, name) }
+        do throws(SystemCallError) {
+            try checked("ioctl TUNSETIFF", name) { unsafe ctlab_attach_tun(raw, name) }
+            return raw
+        } catch {
+            _ = close(raw)
+            throw error
+        }
     }
 
     /// Hands the machine one packet by device `index`.

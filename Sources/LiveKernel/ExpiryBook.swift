@@ -1,3 +1,5 @@
+internal import Report
+
 /// When entries expire, as far as the answers about them told.
 ///
 /// Looking a tuple up makes the kernel remove expired entries it meets. Right behind a packet of

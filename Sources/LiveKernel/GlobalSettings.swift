@@ -32,13 +32,13 @@ struct GlobalSettings: ~Copyable {
                 "another run has changed settings of the whole machine",
                 remedy: "wait for it to end (it holds the lock on \(Self.path))")
         }
+        try live { () throws(SystemCallError) in try Self.restore(file) }
         self.file = file
-        try live { () throws(SystemCallError) in try restore() }
     }
 
     deinit {
         // Nothing can be done here about a failure; the file stays, and the next run tries again.
-        try? restore()
+        try? Self.restore(file)
     }
 
     /// Puts back what a process that is gone has left, if there is such a thing.
@@ -77,11 +77,13 @@ struct GlobalSettings: ~Copyable {
         }
     }
 
-    private borrowing func restore() throws(SystemCallError) {
+    private static func restore(
+        _ file: borrowing FileDescriptor
+    ) throws(SystemCallError) {
         let text = String(decoding: try file.readAll(), as: UTF8.self)
         for line in text.split(separator: "\n").reversed() {
             let words = line.split(separator: " ").map(String.init)
-            guard words.count == 3, Self.names.contains(words[0]) else { continue }
+            guard words.count == 3, names.contains(words[0]) else { continue }
             guard try SysctlFile.read(words[0]) == words[1] else { continue }
             try SysctlFile.write(words[0], words[2])
         }

@@ -35,6 +35,7 @@ public struct LiveRouter: ~Copyable {
     private var organs: Organs
     private var pacing = Pacing()
     private var expiry = ExpiryBook()
+    private var fragments = FragmentMemory()
     private var reading: KernelCounters.Reading
     private let initialReading: KernelCounters.Reading
     private var buffer = [UInt8](repeating: 0, count: 1 << 16)
@@ -117,7 +118,7 @@ public struct LiveRouter: ~Copyable {
         let events = try organs.events.drain()
         let after = try organs.counters.read()
 
-        let keys = PacketKeys(packet)
+        let keys = PacketKeys(packet, &fragments)
         var outcome = PacketOutcome(
             packet: number, time: Self.timeText(traceTime), state: sight.state,
             verdict: output.isEmpty ? sight.hasArrived ? "local" : "dropped" : "forwarded")
@@ -244,7 +245,7 @@ struct WatchedPath {
 /// The sockets, devices and files through which the machine is driven and watched; all of them
 /// were opened inside its namespace.
 struct Organs: ~Copyable {
-    var devices = TunDevices()
+    let devices: TunDevices
     var events: ConntrackEvents
     var table: ConntrackTable
     var log: PacketLog
@@ -255,22 +256,24 @@ struct Organs: ~Copyable {
     init(_ node: LiveNode, _ plan: SettingPlan) throws(LiveKernelError) {
         let tools = try Tools()
         try RouterSetup.makeRouter()
-        settingsMissing = try plan.apply()
-        events = try live { () throws(SystemCallError) in try ConntrackEvents() }
-        table = try live { () throws(SystemCallError) in try ConntrackTable() }
-        log = try live { () throws(SystemCallError) in
+        let missing = try plan.apply()
+        let events = try live { () throws(SystemCallError) in try ConntrackEvents() }
+        let table = try live { () throws(SystemCallError) in try ConntrackTable() }
+        let log = try live { () throws(SystemCallError) in
             try PacketLog(watchGroup: WatchRules.logGroup)
         }
-        counters = try live { () throws(SystemCallError) in try KernelCounters() }
-        for interface in node.interfaces {
-            do throws(SystemCallError) {
-                try devices.add(named: interface.name)
-            } catch {
-                throw .call(error)
-            }
+        let counters = try live { () throws(SystemCallError) in try KernelCounters() }
+        let devices = try live { () throws(SystemCallError) in
+            try TunDevices(named: node.interfaces.map(\.name))
         }
-        _ = try RouterSetup.load(node, with: tools)
+        try RouterSetup.load(node, with: tools)
         try RouterSetup.configure(node.interfaces, with: tools)
+        settingsMissing = missing
+        self.events = events
+        self.table = table
+        self.log = log
+        self.counters = counters
+        self.devices = devices
     }
 
     /// Forgets what building the machine itself caused: where counting begins.

@@ -120,11 +120,7 @@ enum RouterSetup {
     }
 
     /// Loads the node's rules, then ours around them.
-    ///
-    /// - Returns: The families that are tracked, as nft names them.
-    static func load(
-        _ node: LiveNode, with tools: Tools
-    ) throws(LiveKernelError) -> Set<String> {
+    static func load(_ node: LiveNode, with tools: Tools) throws(LiveKernelError) {
         if !node.ruleset.isEmpty {
             try tools.run(tools.nft, ["-f", "-"], input: node.ruleset)
         }
@@ -142,6 +138,5 @@ enum RouterSetup {
         // A transaction of its own: among equal priorities, first come is first asked.
         try tools.run(
             tools.nft, ["-f", "-"], input: families.map(WatchRules.arrivals).joined())
-        return tracked
     }
 }
