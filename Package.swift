@@ -46,6 +46,9 @@ let package = Package(
         .target(
             name: "LiveKernel", dependencies: ["Wire", "Report", "LinuxCalls"],
             swiftSettings: strict),
+        .target(
+            name: "Verify", dependencies: ["Wire", "Report", "LiveKernel"],
+            swiftSettings: strict),
         .executableTarget(
             name: "ctlab",
             dependencies: [

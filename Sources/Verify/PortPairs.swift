@@ -1,0 +1,148 @@
+internal import Report
+internal import Wire
+
+/// Ports (and ICMP ids) that address translation chose at random, once in each arm.
+///
+/// The first time an entry shows two different ones, they become a pair, provided each lies where
+/// a choice may fall. From then on the pair has to hold, in entries and in bytes.
+struct PortPairs: Sendable {
+    /// Reply tuples of translated entries in the expected arm, and what they are in the other.
+    private var found: [Key: Key] = [:]
+    private var expected: [Key: Key] = [:]
+    /// Ranges the rules name.
+    private let ranges: [ClosedRange<Int>]
+    /// Whether the last `accept`s made a new pair.
+    private(set) var hasJustPaired = false
+
+    private struct Key: Hashable, Sendable {
+        var proto: Int
+        var tuple: TupleRecord
+    }
+
+    init(ruleset: String) { ranges = Self.ranges(in: ruleset) }
+
+    /// Whether two entries with the same original tuple and different reply tuples are the same
+    /// but for a chosen port.
+    mutating func accept(_ left: EntryRecord, _ right: EntryRecord) -> Bool {
+        let one = Key(proto: left.proto, tuple: left.reply)
+        let other = Key(proto: right.proto, tuple: right.reply)
+        if let known = found[one] { return known == other }
+        guard expected[other] == nil, isChoice(left, right) else { return false }
+        found[one] = other
+        expected[other] = one
+        hasJustPaired = true
+        return true
+    }
+
+    /// Forgets the pairs of entries that have ended; a packet's comparison is over.
+    mutating func forgetEnded(_ left: [EventRecord], _ right: [EventRecord]) {
+        hasJustPaired = false
+        for event in left where event.type == "DESTROY" {
+            forget(expected: Key(proto: event.entry.proto, tuple: event.entry.reply))
+        }
+        for event in right where event.type == "DESTROY" {
+            let key = Key(proto: event.entry.proto, tuple: event.entry.reply)
+            if let one = expected[key] { forget(expected: one) }
+        }
+    }
+
+    private mutating func forget(expected key: Key) {
+        guard let other = found.removeValue(forKey: key) else { return }
+        expected[other] = nil
+    }
+
+    // MARK: Choices
+
+    /// Whether the reply tuples differ in one port only, and both ports may have been chosen.
+    private func isChoice(_ left: EntryRecord, _ right: EntryRecord) -> Bool {
+        var copy = right.reply
+        var choices: [(Int, Int, Int?)] = []
+        let (one, other) = (left.reply, right.reply)
+        if one.dport != other.dport, let a = one.dport, let b = other.dport {
+            choices.append((a, b, left.original.sport))
+            copy.dport = a
+        }
+        if one.sport != other.sport, let a = one.sport, let b = other.sport {
+            choices.append((a, b, left.original.dport))
+            copy.sport = a
+        }
+        if one.id != other.id, let a = one.id, let b = other.id {
+            choices.append((a, b, nil))
+            copy.id = a
+        }
+        guard copy == one, choices.count == 1, let (a, b, original) = choices.first else {
+            return false
+        }
+        return mayChoose(a, b, instead: original)
+    }
+
+    /// Whether one rule could have chosen either (spec nat.md §3: ports stay in their class).
+    private func mayChoose(_ a: Int, _ b: Int, instead original: Int?) -> Bool {
+        if ranges.contains(where: { $0.contains(a) && $0.contains(b) }) { return true }
+        guard let original else { return true }  // ICMP ids have one class.
+        let range = original < 512 ? 1...511 : original < 1024 ? 600...1023 : 1024...65535
+        return range.contains(a) && range.contains(b)
+    }
+
+    /// Port ranges a ruleset names: `:1024-2048`.
+    private static func ranges(in ruleset: String) -> [ClosedRange<Int>] {
+        ruleset.split(whereSeparator: { " \t\n;".contains($0) }).compactMap { word in
+            guard let colon = word.lastIndex(of: ":") else { return nil }
+            let ends = word[word.index(after: colon)...].split(separator: "-").map { Int($0) }
+            guard ends.count == 2, let low = ends[0], let high = ends[1], low <= high else {
+                return nil
+            }
+            return low...high
+        }
+    }
+
+    // MARK: Bytes
+
+    /// Whether two packets are the same but for the ports of one pair, with checksums to match.
+    ///
+    /// A right checksum keeps the one's complement sum of the packet; so does one that is wrong by
+    /// the same amount in both. Hence: words differ only where the pair's ports or a checksum may
+    /// stand, and the sums are equal.
+    func areEquivalent(_ left: OutputRecord, _ right: OutputRecord) -> Bool {
+        if left == right { return true }
+        guard left.interface == right.interface, left.bytes.utf8.count == right.bytes.utf8.count,
+            !found.isEmpty
+        else { return false }
+        let one = Self.words(left.bytes)
+        let other = Self.words(right.bytes)
+        let differing = zip(one, other).filter { $0 != $1 }
+        let ports = differing.filter { a, b in isPair(Int(a), Int(b)) }
+        // The port itself, and up to two checksums: the transport's, and for an error the quoted
+        // packet's or the message's own.
+        guard !ports.isEmpty, differing.count - ports.count <= 3 else { return false }
+        return Self.sum(one) == Self.sum(other)
+    }
+
+    private func isPair(_ a: Int, _ b: Int) -> Bool {
+        found.contains { left, right in
+            (left.tuple.dport == a && right.tuple.dport == b)
+                || (left.tuple.sport == a && right.tuple.sport == b)
+                || (left.tuple.id == a && right.tuple.id == b)
+        }
+    }
+
+    private static func words(_ hex: String) -> [UInt16] {
+        let digits = Array(hex.utf8)
+        return stride(from: 0, to: digits.count, by: 4).map { start in
+            var word: UInt16 = 0
+            for index in start..<start + 4 {
+                word = word << 4 | (index < digits.count ? digit(digits[index]) : 0)
+            }
+            return word
+        }
+    }
+
+    private static func digit(_ byte: UInt8) -> UInt16 {
+        UInt16(byte <= UInt8(ascii: "9") ? byte - UInt8(ascii: "0") : (byte | 0x20) &- 87)
+    }
+
+    /// The one's complement sum, with 0 and 0xffff the same.
+    private static func sum(_ words: [UInt16]) -> Int {
+        words.reduce(0) { $0 + Int($1) } % 0xFFFF
+    }
+}
