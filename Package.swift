@@ -46,8 +46,9 @@ let package = Package(
         .target(
             name: "LiveKernel", dependencies: ["Wire", "Report", "LinuxCalls"],
             swiftSettings: strict),
+        .target(name: "Fuzz", dependencies: ["Wire"], swiftSettings: strict),
         .target(
-            name: "Verify", dependencies: ["Wire", "Report", "LiveKernel"],
+            name: "Verify", dependencies: ["Wire", "Report", "LiveKernel", "Fuzz"],
             swiftSettings: strict),
         .executableTarget(
             name: "ctlab",
