@@ -59,7 +59,8 @@ let package = Package(
             swiftSettings: strict),
         .testTarget(name: "WireTests", dependencies: ["Wire"], swiftSettings: strict),
         .testTarget(
-            name: "ConntrackTests", dependencies: ["Wire", "Conntrack"], swiftSettings: strict),
+            name: "ConntrackTests", dependencies: ["Wire", "Conntrack"], exclude: ["Fixtures"],
+            swiftSettings: strict),
         .testTarget(
             name: "ScenarioTests", dependencies: ["Wire", "Conntrack", "Scenario"],
             swiftSettings: strict),

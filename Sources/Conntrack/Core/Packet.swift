@@ -40,6 +40,8 @@ public struct Packet: Sendable, BitwiseCopyable {
     public var health: PacketHealth
     /// UDP: the length field. UDP-Lite: the coverage field. SCTP and others: 0.
     public var lengthField: UInt16
+    /// Bytes of the largest fragment, header included, of a packet put together from fragments.
+    public var fragmentByteCount: UInt16
     public var tcp: TCPSegment
     /// ICMP errors: the tuple of the packet they quote; meaningful with `.quotesTuple`.
     public var quoted: Tuple
@@ -61,6 +63,7 @@ public struct Packet: Sendable, BitwiseCopyable {
         typeOfService = 0
         health = []
         lengthField = 0
+        fragmentByteCount = 0
         tcp = TCPSegment()
         quoted = .none
         mark = 0

@@ -1,4 +1,3 @@
-public import Wire
 
 // What happened, written down as it happens and read by whoever drives the node. A journal is told
 // and never asked: nothing in the packet path depends on what it holds. It costs nothing while

@@ -28,6 +28,11 @@ public struct TrackerRemark: Sendable, Hashable, BitwiseCopyable {
         case sequenceUnderLower(UInt32)
         case acknowledgmentOverUpper(UInt32)
         case acknowledgmentUnderLower(UInt32)
+        /// A segment at most one window beyond the upper edge, let through: its overshoot.
+        case sequenceOvershoot(UInt32)
+        /// Stray FIN or RST from both ends: the connection has only `ticks` left.
+        case tcpTimeoutLowered(
+            index: UInt8, Direction, lastIndex: UInt8, ticks: UInt32)
         case sctpBadCRC
     }
 

@@ -72,6 +72,9 @@ public struct Ruleset: Sendable {
     init() {}
 
     /// Whether a rule needs the tracker for `family` (spec policy.md §2).
+    /// Whether a rule reachable from the base chain reads more of the connection than `info`.
+    public func readsEntry(_ chain: Int) -> Bool { false }
+
     public func needsTracking(_ family: Family) -> Bool { false }
 
     /// Whether a nat chain with a nat statement exists for `family`.

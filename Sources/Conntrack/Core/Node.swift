@@ -1,0 +1,235 @@
+public import Wire
+
+// One machine's packet path, told once. A packet passes the hooks in the kernel's order; at each
+// hook the stations of the plan follow by priority. This is the only place that knows the order.
+
+/// Where a packet's way ended, and why.
+public struct PathEnd: Sendable, Hashable, BitwiseCopyable {
+    public var verdict: Verdict
+    public var reason: DropReason?
+    public var rule: RuleReference?
+
+    init(_ verdict: Verdict, _ reason: DropReason? = nil, _ rule: RuleReference? = nil) {
+        self.verdict = verdict
+        self.reason = reason
+        self.rule = rule
+    }
+}
+
+/// One tracked machine: interfaces, rules, settings and its connection table.
+public struct Node: ~Copyable {
+    public private(set) var configuration: NodeConfiguration
+    public internal(set) var table: ConnectionTable
+    public internal(set) var ruleset: Ruleset
+    public internal(set) var kernelLog: KernelLog
+    let namespace = NamespaceIndex.initial
+    var settings: TrackerSettings
+    let routing: Routing
+    var plan: PathPlan
+    var effects = RuleEffects()
+    var reassembly: Reassembly
+
+    public init(_ configuration: NodeConfiguration) {
+        self.configuration = configuration
+        let sysctl = configuration.sysctl
+        ruleset = configuration.ruleset
+        settings = TrackerSettings(sysctl, configuration.tickRate, configuration.profile)
+        routing = Routing(configuration.interfaces)
+        table = ConnectionTable(
+            limits: Limits(connections: sysctl.max, buckets: sysctl.roundedBuckets),
+            seed: configuration.seed, tickRate: configuration.tickRate)
+        kernelLog = KernelLog(
+            namespaceInode: configuration.namespaceInode, profile: configuration.profile,
+            burst: sysctl.messageBurst, costSeconds: sysctl.messageCost)
+        plan = Self.plan(configuration.ruleset, configuration.tracking)
+        reassembly = Reassembly(sysctl)
+        updateExtensionParts()
+    }
+
+    private static func plan(_ ruleset: Ruleset, _ tracking: TrackingMode) -> PathPlan {
+        PathPlan(
+            ruleset,
+            tracks: { tracking == .always || ruleset.needsTracking($0) },
+            translates: { ruleset.needsNAT($0) })
+    }
+
+    // MARK: What may change while it runs
+
+    /// Replaces the settings, as writing to the sysctl files does: existing connections keep their
+    /// deadlines.
+    public mutating func apply(_ sysctl: Sysctl, at now: Instant) {
+        configuration.sysctl = sysctl
+        settings = TrackerSettings(sysctl, configuration.tickRate, configuration.profile)
+        table.limits.connections = sysctl.max
+        table.resize(buckets: sysctl.roundedBuckets, at: Moment(now, configuration.tickRate))
+        updateExtensionParts()
+    }
+
+    /// Replaces the ruleset; connections stay.
+    public mutating func replace(_ ruleset: Ruleset) {
+        let tracked = Family.allCases.map { isTracking($0) }
+        self.ruleset = ruleset
+        configuration.ruleset = ruleset
+        plan = Self.plan(ruleset, configuration.tracking)
+        for (family, was) in zip(Family.allCases, tracked) where !was && isTracking(family) {
+            table.forgetWindows(family, namespace)
+        }
+    }
+
+    public func isTracking(_ family: Family) -> Bool {
+        configuration.tracking == .always || ruleset.needsTracking(family)
+    }
+
+    /// Whether a ctnetlink listener exists. With `nf_conntrack_events = 2` only connections made
+    /// while it does ever report.
+    public var isListening: Bool {
+        get { table.journal.isListening }
+        set {
+            table.journal.isListening = newValue
+            updateExtensionParts()
+        }
+    }
+
+    private mutating func updateExtensionParts() {
+        let sysctl = configuration.sysctl
+        var parts: ConnectionExtension.Parts = []
+        if sysctl.accounting { parts.insert(.accounting) }
+        if sysctl.timestamp { parts.insert(.timestamp) }
+        if sysctl.events == 1 || (sysctl.events == 2 && isListening) { parts.insert(.events) }
+        table.namespaces[Int(namespace.raw)].extensionParts = parts
+    }
+
+    // MARK: What can be read
+
+    public var journal: Journal {
+        get { table.journal }
+        set { table.journal = newValue }
+    }
+
+    public var counters: Counters { table.namespaces[Int(namespace.raw)].counters }
+    public var count: UInt32 { table.namespaces[Int(namespace.raw)].count }
+    public var peakCount: UInt32 { table.namespaces[Int(namespace.raw)].peakCount }
+    public var tableByteCount: Int { table.byteCount }
+
+    /// The table in the order of `conntrack -L`; evicts expired connections as a dump does.
+    public mutating func list(at now: Instant) -> [Entry] {
+        table.list(namespace, at: moment(now))
+    }
+
+    func moment(_ now: Instant) -> Moment { Moment(now, configuration.tickRate) }
+
+    // MARK: Time
+
+    /// Lets time pass up to and including `now`: the collector runs whenever it is due.
+    public mutating func advance(to now: Instant) {
+        let ticks = configuration.tickRate.ticks64(at: now)
+        while table.collector.nextRun <= ticks {
+            table.collect(atTick: table.collector.nextRun)
+        }
+    }
+
+    /// Runs the collector now, at the tick given: for those who keep its time themselves.
+    @discardableResult
+    public mutating func collect(atTick tick: UInt64) -> Int { table.collect(atTick: tick) }
+
+    // MARK: The path
+
+    /// Takes a packet from an interface through the whole path. What the path changes, it changes
+    /// in `packet`; a packet that went on has its egress interface set.
+    public mutating func receive(_ packet: inout Packet, at now: Instant) -> PathEnd {
+        let now = moment(now)
+        let steps = plan.steps(at: .prerouting, packet.tuple.family)
+        let end = run(steps[...], .prerouting, &packet, at: now) ?? route(&packet, at: now)
+        letGo(&packet)
+        return end
+    }
+
+    /// From routing on.
+    mutating func route(_ packet: inout Packet, at now: Moment) -> PathEnd {
+        let family = packet.tuple.family
+        switch routing.destination(of: packet.tuple) {
+        case .martian: return PathEnd(.dropped, .martian)
+        case .none: return PathEnd(.dropped, .noRoute)
+        case .local:
+            let input = plan.steps(at: .input, family)
+            return run(input[...], .input, &packet, at: now) ?? PathEnd(.local)
+        case .interface(let egress):
+            packet.outInterface = egress
+            guard packet.timeToLive > 1 else { return PathEnd(.dropped, .timeToLive) }
+            packet.timeToLive -= 1
+            guard fits(packet, egress) else { return PathEnd(.dropped, .tooBig) }
+            let forward = plan.steps(at: .forward, family)
+            if let end = run(forward[...], .forward, &packet, at: now) { return end }
+            let postrouting = plan.steps(at: .postrouting, family)
+            return run(postrouting[...], .postrouting, &packet, at: now) ?? PathEnd(.forwarded)
+        }
+    }
+
+    /// The packet's hold on its connection ends with its way.
+    mutating func letGo(_ packet: inout Packet) {
+        guard packet.connection != .none else { return }
+        table.release(packet.connection)
+        packet.connection = .none
+    }
+
+    /// Whether the packet may leave as it is, or in pieces.
+    private func fits(_ packet: Packet, _ egress: InterfaceIndex) -> Bool {
+        let limit = configuration.interfaces[Int(egress.raw)].mtu
+        if Int(packet.networkByteCount) <= limit { return true }
+        if packet.health.contains(.reassembled) {
+            return Int(packet.fragmentByteCount) <= limit
+        }
+        return packet.tuple.family == .ipv4 && !packet.health.contains(.dontFragment)
+    }
+
+    /// Stations at `.prerouting` before reassembly, and those after it; `nil` where nothing
+    /// reassembles.
+    func preroutingSteps(
+        _ family: Family
+    ) -> (before: ArraySlice<PathStep>, after: ArraySlice<PathStep>)? {
+        let steps = plan.steps(at: .prerouting, family)
+        guard let cut = steps.firstIndex(of: .reassemble) else { return nil }
+        return (steps[..<cut], steps[(cut + 1)...])
+    }
+
+    /// Walks the stations of one hook. Returns where the packet ended, or `nil` if it goes on.
+    mutating func run(
+        _ steps: ArraySlice<PathStep>, _ hook: Hook, _ packet: inout Packet, at now: Moment
+    ) -> PathEnd? {
+        for step in steps {
+            switch step {
+            case .reassemble: continue  // Packets made of bytes have it done before.
+            case .chain(let chain):
+                switch ask(chain, hook, &packet, at: now) {
+                case .accept, .map: continue
+                case .drop(let rule): return PathEnd(.dropped, .rule, rule)
+                case .reject(_, let rule): return PathEnd(.dropped, .rejected, rule)
+                }
+            case .track:
+                if let reason = track(&packet, at: now) { return PathEnd(.dropped, reason) }
+            case .translate(let kind):
+                if let end = translate(&packet, kind, hook, at: now) { return end }
+            case .confirm:
+                if let reason = confirm(&packet, at: now) { return PathEnd(.dropped, reason) }
+            }
+        }
+        return nil
+    }
+
+    /// Asks one base chain and carries out what it wants besides a verdict.
+    mutating func ask(
+        _ chain: Int, _ hook: Hook, _ packet: inout Packet, at now: Moment
+    ) -> RuleOutcome {
+        var entry: Entry? = nil
+        if packet.connection != .none, ruleset.readsEntry(chain) {
+            entry = table.entry(packet.connection, at: now)
+        }
+        let outcome = ruleset.evaluate(
+            chain, &packet, entry: entry, effects: &effects, dice: &table.dice, at: now.instant)
+        if let mark = effects.connectionMark {
+            effects.connectionMark = nil
+            table.setMark(mark, packet.connection)
+        }
+        return outcome
+    }
+}
