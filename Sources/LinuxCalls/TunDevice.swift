@@ -3,7 +3,7 @@ internal import Glibc
 
 /// The packet ends of tun devices, numbered from 0 in the order they were made: what is written
 /// arrives at the machine from outside, what is read is what the machine sent. The devices go with
-/// this value.
+/// their namespace.
 ///
 /// The kernel takes a written packet all the way through its path before `write` returns.
 public struct TunDevices: ~Copyable, Sendable {
@@ -34,6 +34,7 @@ public struct TunDevices: ~Copyable, Sendable {
         let raw = try checked("open", path) { unsafe open(path, O_RDWR | O_NONBLOCK | O_CLOEXEC) }
         do throws(SystemCallError) {
             try checked("ioctl TUNSETIFF", name) { unsafe ctlab_attach_tun(raw, name) }
+            try checked("ioctl TUNSETPERSIST", name) { ctlab_leave_tun_to_namespace(raw) }
             return raw
         } catch {
             _ = close(raw)

@@ -29,13 +29,17 @@ enum EntryReader {
         var original: FlowTuple?
         var reply: FlowTuple?
         var rest = EntryRecord(
-            proto: 0, original: TupleRecord(src: "", dst: ""),
-            reply: TupleRecord(src: "", dst: ""), status: [])
+            proto: 0, original: TupleRecord(source: "", destination: ""),
+            reply: TupleRecord(source: "", destination: ""), status: [])
         var attributes = NetlinkAttributes(message.payload.dropFirst(4))
         while let attribute = attributes.next(in: buffer) {
             switch attribute.type {
-            case 1: original = tuple(in: buffer, attribute.payload)
-            case 2: reply = tuple(in: buffer, attribute.payload)
+            case 1:
+                original = tuple(in: buffer, attribute.payload)
+                rest.originalZone = zone(in: buffer, attribute.payload)
+            case 2:
+                reply = tuple(in: buffer, attribute.payload)
+                rest.replyZone = zone(in: buffer, attribute.payload)
             case 3: rest.status = names(of: number(in: buffer, attribute.payload))
             case 4: rest.tcp = tcp(in: buffer, attribute.payload)
             case 7: rest.timeout = number(in: buffer, attribute.payload)
@@ -84,6 +88,15 @@ enum EntryReader {
         return hasAddresses ? tuple : nil
     }
 
+    /// The zone of one direction only, inside its tuple.
+    private static func zone(in buffer: [UInt8], _ stretch: Range<Int>) -> Int? {
+        var parts = NetlinkAttributes(stretch)
+        while let part = parts.next(in: buffer) {
+            if part.type == 3 { return nonZero(number(in: buffer, part.payload)) }
+        }
+        return nil
+    }
+
     private static func readAddress(
         in buffer: [UInt8], _ attribute: NetlinkAttribute, into tuple: inout FlowTuple
     ) -> Bool {
@@ -125,10 +138,10 @@ enum EntryReader {
             let byte = Int(buffer[attribute.payload.lowerBound])
             switch attribute.type {
             case 1: record.state = byte < tcpStates.count ? tcpStates[byte] : "\(byte)"
-            case 2: record.wscale_original = byte
-            case 3: record.wscale_reply = byte
-            case 4: record.flags_original = byte
-            case 5: record.flags_reply = byte
+            case 2: record.originalWindowScale = byte
+            case 3: record.replyWindowScale = byte
+            case 4: record.originalFlags = byte
+            case 5: record.replyFlags = byte
             default: break
             }
         }

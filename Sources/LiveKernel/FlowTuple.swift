@@ -46,17 +46,18 @@ struct FlowTuple: Hashable, Sendable {
 
     /// As the output contract writes it; the protocol's number is left to the caller.
     var record: TupleRecord {
-        var record = TupleRecord(src: source.text(family), dst: destination.text(family))
+        var record = TupleRecord(
+            source: source.text(family), destination: destination.text(family))
         if isICMP {
             record.type = Int(second >> 8)
             record.code = Int(second & 0xFF)
             record.id = Int(first)
         } else if protocolNumber == IPProtocol.gre {
-            record.srckey = Int(first)
-            record.dstkey = Int(second)
+            record.sourceKey = Int(first)
+            record.destinationKey = Int(second)
         } else if Self.hasPorts(protocolNumber) {
-            record.sport = Int(first)
-            record.dport = Int(second)
+            record.sourcePort = Int(first)
+            record.destinationPort = Int(second)
         }
         return record
     }

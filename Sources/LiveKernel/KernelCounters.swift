@@ -1,4 +1,5 @@
 internal import LinuxCalls
+internal import Report
 
 /// `/proc/net/stat/nf_conntrack` of one namespace, kept open.
 struct KernelCounters: ~Copyable {
@@ -11,9 +12,9 @@ struct KernelCounters: ~Copyable {
 
     /// Columns of the file (spec formats.md §5) that mean something, and what they are called.
     private static let columns: [(index: Int, name: String)] = [
-        (1, "clash_resolve"), (2, "found"), (4, "invalid"), (7, "chaintoolong"), (8, "insert"),
-        (9, "insert_failed"), (10, "drop"), (11, "early_drop"), (12, "error"),
-        (13, "expect_new"), (14, "expect_create"), (15, "expect_delete"), (16, "search_restart"),
+        (2, "found"), (4, "invalid"), (8, "insert"), (9, "insert_failed"), (10, "drop"),
+        (11, "early_drop"), (12, "error"), (16, "search_restart"), (1, "clash_resolve"),
+        (7, "chaintoolong"), (13, "expect_new"), (14, "expect_create"), (15, "expect_delete"),
     ]
 
     private let file: FileDescriptor
@@ -61,18 +62,23 @@ struct KernelCounters: ~Copyable {
     }
 
     /// What changed from `old` to `new`, as the output contract writes it; `nil` if nothing did.
-    static func changes(from old: Reading, to new: Reading) -> [String: Int]? {
+    static func changes(from old: Reading, to new: Reading) -> CounterChanges? {
         guard old != new else { return nil }
-        var changes: [String: Int] = [:]
+        var changes: [CounterChanges.Change] = []
         for (slot, column) in columns.enumerated() where old.values[slot] != new.values[slot] {
-            changes[column.name] = Int(new.values[slot] &- old.values[slot])
+            let difference = new.values[slot] &- old.values[slot]
+            changes.append(CounterChanges.Change(name: column.name, value: Int(difference)))
         }
-        if old.count != new.count { changes["count"] = new.count }
-        return changes
+        if old.count != new.count {
+            changes.append(CounterChanges.Change(name: "count", value: new.count))
+        }
+        return CounterChanges(changes)
     }
 
-    /// A reading's values by name, in the file's order.
-    static func named(_ reading: Reading) -> [(name: String, value: Int)] {
-        zip(columns, reading.values).map { ($0.name, Int($1)) }
+    /// All statistics since `old`.
+    static func all(from old: Reading, to new: Reading) -> CounterChanges {
+        let differences = zip(new.values, old.values).map { $0 &- $1 }
+        return CounterChanges(
+            zip(columns, differences).map { CounterChanges.Change(name: $0.name, value: Int($1)) })
     }
 }

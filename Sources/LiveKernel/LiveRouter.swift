@@ -20,7 +20,7 @@ public struct LiveRemainder: Sendable {
     /// In the order of `conntrack -L`.
     public var entries: [EntryRecord]
     /// The statistics since the beginning, under the names of `conntrack -S`.
-    public var counters: [(name: String, value: Int)]
+    public var counters: CounterChanges
     public var count: Int
 }
 
@@ -122,14 +122,14 @@ public struct LiveRouter: ~Copyable {
         var outcome = PacketOutcome(
             packet: number, time: Self.timeText(traceTime), state: sight.state,
             verdict: output.isEmpty ? sight.hasArrived ? "local" : "dropped" : "forwarded")
-        outcome.in = organs.devices.names[interface]
+        outcome.ingress = organs.devices.names[interface]
         outcome.tuple = keys.own.map {
             var record = $0.record
             record.proto = Int($0.protocolNumber)
             return record
         }
         outcome.direction = sight.direction
-        outcome.invalid_reason = sight.remarks.isEmpty ? nil : sight.remarks
+        outcome.invalidReasons = sight.remarks.isEmpty ? nil : sight.remarks
         outcome.out = output.isEmpty ? nil : output
         outcome.events = events.isEmpty ? nil : events
         outcome.counters = KernelCounters.changes(from: reading, to: after)
@@ -181,11 +181,9 @@ public struct LiveRouter: ~Copyable {
         do throws(SystemCallError) {
             let entries = try organs.table.dump().map(\.record)
             let last = try organs.counters.read()
-            let names = KernelCounters.named(last)
-            let first = KernelCounters.named(initialReading)
             return LiveRemainder(
                 entries: entries,
-                counters: zip(names, first).map { ($0.name, $0.value - $1.value) },
+                counters: KernelCounters.all(from: initialReading, to: last),
                 count: last.count)
         } catch {
             throw .call(error)

@@ -7,6 +7,11 @@ public struct CounterChanges: Codable, Sendable, Hashable {
     public struct Change: Sendable, Hashable {
         public var name: String
         public var value: Int
+
+        public init(name: String, value: Int) {
+            self.name = name
+            self.value = value
+        }
     }
 
     public var changes: [Change]

@@ -26,13 +26,13 @@ public struct Comparison: Sendable {
         expected: PacketOutcome, found: PacketOutcome
     ) -> [Difference] {
         var list = DifferenceList()
-        list.compare(.interface, expected.in, found.in)
+        list.compare(.interface, expected.ingress, found.ingress)
         list.compare(.verdict, expected.verdict, found.verdict)
         list.compare(.state, expected.state, found.state)
         list.compare(.direction, expected.direction, found.direction)
         list.compare(
-            .remarks, expected.invalid_reason.map { $0.joined(separator: "; ") },
-            found.invalid_reason.map { $0.joined(separator: "; ") })
+            .remarks, expected.invalidReasons.map { $0.joined(separator: "; ") },
+            found.invalidReasons.map { $0.joined(separator: "; ") })
 
         let expectedEvents = ledger.takeExpected(
             (expected.before?.events ?? []) + (expected.events ?? []))
@@ -122,9 +122,9 @@ public struct Comparison: Sendable {
     private func compareOutput(
         _ expected: [OutputRecord], _ found: [OutputRecord], _ list: inout DifferenceList
     ) {
-        let isSame =
-            expected.count == found.count
-            && zip(expected, found).allSatisfy { pairs.areEquivalent($0, $1) }
+        guard expected != found else { return }
+        let isSame = pairs.areEquivalent(
+            FragmentNumbers.renumbered(expected), FragmentNumbers.renumbered(found))
         guard !isSame else { return }
         list.add(.output, expected: EntryText.lines(expected), found: EntryText.lines(found))
     }
@@ -148,21 +148,20 @@ public struct Comparison: Sendable {
 
 /// What a packet, and the pause before it, did to the counters.
 struct CounterChange {
-    /// Names of /proc/net/stat/nf_conntrack that `conntrack -S` has other words for.
-    private static let otherNames = [
-        "icmp_error": "error", "chainlength": "chaintoolong", "clashres": "clash_resolve",
-    ]
-
     var values: [String: Int] = [:]
     var count: Int?
 
     init(_ outcome: PacketOutcome) {
         for part in [outcome.before?.counters, outcome.counters] {
-            for (name, value) in part ?? [:] {
-                if name == "count" { continue }
-                values[Self.otherNames[name] ?? name, default: 0] += value
+            for change in part?.changes ?? [] {
+                // Recordings have the names of /proc/net/stat/nf_conntrack.
+                let name = CounterChanges.toolName(change.name)
+                if name == "count" {
+                    count = change.value
+                } else {
+                    values[name, default: 0] += change.value
+                }
             }
-            if let new = part?["count"] { count = new }
         }
     }
 

@@ -24,12 +24,12 @@ enum EntryText {
 
     static func tuple(_ tuple: TupleRecord) -> String {
         let parts: [(String, Int?)] = [
-            ("sport", tuple.sport), ("dport", tuple.dport), ("type", tuple.type),
-            ("code", tuple.code), ("id", tuple.id), ("srckey", tuple.srckey),
-            ("dstkey", tuple.dstkey),
+            ("sport", tuple.sourcePort), ("dport", tuple.destinationPort), ("type", tuple.type),
+            ("code", tuple.code), ("id", tuple.id), ("srckey", tuple.sourceKey),
+            ("dstkey", tuple.destinationKey),
         ]
         let rest = parts.compactMap { name, value in value.map { " \(name)=\($0)" } }
-        return "src=\(tuple.src) dst=\(tuple.dst)" + rest.joined()
+        return "src=\(tuple.source) dst=\(tuple.destination)" + rest.joined()
     }
 
     /// Protocol and original tuple: what tells entries apart.
@@ -41,8 +41,8 @@ enum EntryText {
     static func protocolState(_ entry: EntryRecord) -> String? {
         guard let tcp = entry.tcp else { return nil }
         let parts: [(String, Int?)] = [
-            ("wscale", tcp.wscale_original), ("/", tcp.wscale_reply),
-            ("flags", tcp.flags_original), ("/", tcp.flags_reply),
+            ("wscale", tcp.originalWindowScale), ("/", tcp.replyWindowScale),
+            ("flags", tcp.originalFlags), ("/", tcp.replyFlags),
         ]
         return tcp.state + parts.compactMap { name, value in value.map { " \(name) \($0)" } }.joined()
     }
@@ -52,6 +52,8 @@ enum EntryText {
         var words: [String] = []
         if let mark = entry.mark, mark != 0 { words.append("mark=\(mark)") }
         if let zone = entry.zone, zone != 0 { words.append("zone=\(zone)") }
+        if let zone = entry.originalZone { words.append("zone-orig=\(zone)") }
+        if let zone = entry.replyZone { words.append("zone-reply=\(zone)") }
         if let packets = entry.packets { words.append("packets=\(packets)") }
         if let bytes = entry.bytes { words.append("bytes=\(bytes)") }
         return words.isEmpty ? nil : words.joined(separator: " ")

@@ -58,13 +58,13 @@ struct PortPairs: Sendable {
         var copy = right.reply
         var choices: [(Int, Int, Int?)] = []
         let (one, other) = (left.reply, right.reply)
-        if one.dport != other.dport, let a = one.dport, let b = other.dport {
-            choices.append((a, b, left.original.sport))
-            copy.dport = a
+        if one.destinationPort != other.destinationPort, let a = one.destinationPort, let b = other.destinationPort {
+            choices.append((a, b, left.original.sourcePort))
+            copy.destinationPort = a
         }
-        if one.sport != other.sport, let a = one.sport, let b = other.sport {
-            choices.append((a, b, left.original.dport))
-            copy.sport = a
+        if one.sourcePort != other.sourcePort, let a = one.sourcePort, let b = other.sourcePort {
+            choices.append((a, b, left.original.destinationPort))
+            copy.sourcePort = a
         }
         if one.id != other.id, let a = one.id, let b = other.id {
             choices.append((a, b, nil))
@@ -98,30 +98,41 @@ struct PortPairs: Sendable {
 
     // MARK: Bytes
 
-    /// Whether two packets are the same but for the ports of one pair, with checksums to match.
+    /// Whether two outputs are the same but for the ports of one pair, with checksums to match.
     ///
     /// A right checksum keeps the one's complement sum of the packet; so does one that is wrong by
     /// the same amount in both. Hence: words differ only where the pair's ports or a checksum may
-    /// stand, and the sums are equal.
-    func areEquivalent(_ left: OutputRecord, _ right: OutputRecord) -> Bool {
+    /// stand, and the sums are equal: over all pieces, since a checksum may be in another one than
+    /// the port.
+    func areEquivalent(_ left: [OutputRecord], _ right: [OutputRecord]) -> Bool {
         if left == right { return true }
-        guard left.interface == right.interface, left.bytes.utf8.count == right.bytes.utf8.count,
-            !found.isEmpty
+        guard !found.isEmpty, left.map(\.interface) == right.map(\.interface),
+            left.map(\.bytes.utf8.count) == right.map(\.bytes.utf8.count)
         else { return false }
-        let one = Self.words(left.bytes)
-        let other = Self.words(right.bytes)
-        let differing = zip(one, other).filter { $0 != $1 }
-        let ports = differing.filter { a, b in isPair(Int(a), Int(b)) }
-        // The port itself, and up to two checksums: the transport's, and for an error the quoted
-        // packet's or the message's own.
+        let one = left.flatMap { Self.words($0.bytes) }
+        let other = right.flatMap { Self.words($0.bytes) }
+        let differing = one.indices.filter { one[$0] != other[$0] }
+        if differing.isEmpty { return true }
+        let ports = differing.filter { isPair(Int(one[$0]), Int(other[$0])) }
+        // Beside the port up to three checksums: the transport's, for an error the quoted packet's
+        // and the message's own.
         guard !ports.isEmpty, differing.count - ports.count <= 3 else { return false }
+        if differing.count == ports.count {
+            // No checksum has followed: right only for UDP without one, whose field stands three
+            // words behind the source port.
+            return ports.allSatisfy { Self.isZero(one, $0 + 3) || Self.isZero(one, $0 + 2) }
+        }
         return Self.sum(one) == Self.sum(other)
+    }
+
+    private static func isZero(_ words: [UInt16], _ index: Int) -> Bool {
+        index < words.count && words[index] == 0
     }
 
     private func isPair(_ a: Int, _ b: Int) -> Bool {
         found.contains { left, right in
-            (left.tuple.dport == a && right.tuple.dport == b)
-                || (left.tuple.sport == a && right.tuple.sport == b)
+            (left.tuple.destinationPort == a && right.tuple.destinationPort == b)
+                || (left.tuple.sourcePort == a && right.tuple.sourcePort == b)
                 || (left.tuple.id == a && right.tuple.id == b)
         }
     }
@@ -137,6 +148,7 @@ struct PortPairs: Sendable {
         }
     }
 
+    /// Marks that are no digits count as something, equal for equal marks.
     private static func digit(_ byte: UInt8) -> UInt16 {
         UInt16(byte <= UInt8(ascii: "9") ? byte - UInt8(ascii: "0") : (byte | 0x20) &- 87)
     }

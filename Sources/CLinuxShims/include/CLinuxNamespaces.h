@@ -34,6 +34,10 @@ static inline int ctlab_attach_tun(int fd, const char *name) {
     return ioctl(fd, TUNSETIFF, &request);
 }
 
+// Lets the device outlive `fd`: it goes with its namespace, in the kernel's own time, instead of
+// holding up whoever closes the descriptor.
+static inline int ctlab_leave_tun_to_namespace(int fd) { return ioctl(fd, TUNSETPERSIST, 1UL); }
+
 // A netlink socket of `protocol`, bound to an address of the kernel's choice.
 static inline int ctlab_netlink_socket(int protocol) {
     return socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, protocol);
