@@ -83,7 +83,9 @@ public struct OutcomeRecorder: Sendable {
             if entry.zoneReply != 0 { record.replyZone = Int(entry.zoneReply) }
         }
         if entry.hasAccounting {
-            record.packets = [Int(clamping: entry.packetsOriginal), Int(clamping: entry.packetsReply)]
+            record.packets = [
+                Int(clamping: entry.packetsOriginal), Int(clamping: entry.packetsReply),
+            ]
             record.bytes = [Int(clamping: entry.bytesOriginal), Int(clamping: entry.bytesReply)]
         }
         record.id = Int(entry.identifier)

@@ -77,8 +77,10 @@ public struct OutcomeText: Sendable {
         else { return nil }
         let mapped = direction == "original" ? entry.reply : entry.original
         let left = TupleRecord.answer(to: mapped)
-        guard left.source != tuple.source || left.destination != tuple.destination
-            || left.sourcePort != tuple.sourcePort || left.destinationPort != tuple.destinationPort
+        guard
+            left.source != tuple.source || left.destination != tuple.destination
+                || left.sourcePort != tuple.sourcePort
+                || left.destinationPort != tuple.destinationPort
         else { return nil }
         return text(left, 0)
     }

@@ -66,23 +66,24 @@ public struct IPv6FragmentHeader: Sendable, Hashable, BitwiseCopyable {
 ///
 /// Hop-by-hop, routing, destination options, fragment and authentication headers are skipped. The
 /// walk ends at the first other number, at a fragment header with an offset (what follows is the
-/// middle of something), at "no next header", and where the bytes end.
+/// middle of something), at "no next header", and where the bytes end. As in the kernel, the first
+/// two bytes of a header are enough to skip it (four of a fragment header): it may claim more than
+/// is there, and what follows is then empty. Observed on 6.18.
 public struct IPv6Chain: Sendable, Hashable, BitwiseCopyable {
     /// The number of the first header that is not skipped.
     public var protocolNumber: UInt8
-    /// Where that header starts, in bytes from the start of the packet.
+    /// Where that header starts, in bytes from the start of the packet; never beyond its end.
     public var transportOffset: Int
     /// The first fragment header on the way, if there is one.
     public var fragment: IPv6FragmentHeader?
-    /// No transport header can be found: the chain ends in "no next header", or a header in it
-    /// runs past the packet.
+    /// No transport header can be found: "no next header", or a chain cut off in the middle.
     public var isUnskippable: Bool
 
     /// Walks the chain of `packet`, which starts with its fixed header and is cut to its length.
     ///
     /// A quoted packet may be cut short; its chain is then unskippable.
     public init(walking packet: Span<UInt8>) {
-        transportOffset = IPv6Header.byteCount
+        transportOffset = min(IPv6Header.byteCount, packet.count)
         fragment = nil
         guard packet.count >= IPv6Header.byteCount else {
             protocolNumber = IPv6Extension.noNextHeader
@@ -93,40 +94,36 @@ public struct IPv6Chain: Sendable, Hashable, BitwiseCopyable {
         protocolNumber = packet[namedAt]
         isUnskippable = false
         // Every turn moves on by at least eight bytes, so the packet's length bounds the loop.
-        while true {
-            let byteCount: Int
-            switch protocolNumber {
-            case IPv6Extension.noNextHeader:
+        while Self.isSkipped(protocolNumber) {
+            let isFragment = protocolNumber == IPv6Extension.fragment
+            guard transportOffset + (isFragment ? 4 : 2) <= packet.count else {
                 isUnskippable = true
                 return
-            case IPv6Extension.hopByHop, IPv6Extension.routing, IPv6Extension.destinationOptions,
-                IPv6Extension.authentication, IPv6Extension.fragment:
-                guard transportOffset + 8 <= packet.count else {
-                    isUnskippable = true
-                    return
-                }
-                byteCount = Self.byteCount(
-                    of: protocolNumber, lengthField: packet[transportOffset + 1])
-            default:
-                return
             }
-            if protocolNumber == IPv6Extension.fragment {
+            let byteCount = Self.byteCount(
+                of: protocolNumber, lengthField: packet[transportOffset + 1])
+            var isMiddle = false
+            if isFragment {
+                isMiddle = packet.bigEndianUInt16(at: transportOffset + 2) & 0xfff8 != 0
                 let header = try? IPv6FragmentHeader(
                     parsing: packet, at: transportOffset, namedAt: namedAt)
                 fragment = fragment ?? header
-                if let header, header.offset != 0 {
-                    protocolNumber = header.nextHeader
-                    transportOffset += IPv6FragmentHeader.byteCount
-                    return
-                }
-            }
-            guard transportOffset + byteCount <= packet.count else {
-                isUnskippable = true
-                return
             }
             namedAt = transportOffset
             protocolNumber = packet[transportOffset]
-            transportOffset += byteCount
+            transportOffset = min(transportOffset + byteCount, packet.count)
+            if isMiddle { return }
+        }
+        isUnskippable = protocolNumber == IPv6Extension.noNextHeader
+    }
+
+    /// Whether the walk goes over a header of this number.
+    static func isSkipped(_ number: UInt8) -> Bool {
+        switch number {
+        case IPv6Extension.hopByHop, IPv6Extension.routing, IPv6Extension.destinationOptions,
+            IPv6Extension.authentication, IPv6Extension.fragment:
+            true
+        default: false
         }
     }
 

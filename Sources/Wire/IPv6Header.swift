@@ -25,19 +25,42 @@ public struct IPv6Header: Sendable, Hashable, BitwiseCopyable {
     }
 
     /// Bytes of the packet as the header claims, header included.
-    @inlinable public var totalByteCount: Int { Self.byteCount + payloadByteCount }
+    ///
+    /// A payload length of zero before a hop-by-hop header is no claim (RFC 2675): then the packet
+    /// is what is `present`, which the kernel does not ask a jumbo option for.
+    @inlinable
+    public func totalByteCount(present: Int) -> Int {
+        if payloadByteCount == 0, nextHeader == IPv6Extension.hopByHop { return present }
+        return Self.byteCount + payloadByteCount
+    }
 
     /// Reads the header of a packet that arrived, with the checks IPv6 input makes before any hook
-    /// sees the packet: version 6, 40 bytes, a payload that is all there.
+    /// sees the packet.
     ///
-    /// Bytes beyond `totalByteCount` are link padding; the caller trims them.
+    /// Version 6, 40 bytes, a payload that is all there, no multicast source, no loopback address,
+    /// no destination of interface-local or reserved scope, and hop-by-hop options that do not ask
+    /// for the packet to be dropped (`IPv6HopByHop`). All observed on 6.18.
+    ///
+    /// Bytes beyond `totalByteCount(present:)` are link padding; the caller trims them.
     public init(parsing bytes: Span<UInt8>) throws(ParseError) {
         try self.init(quoted: bytes)
         guard bytes[0] >> 4 == 6 else {
             throw .badField(.ipv6, .version, found: Int(bytes[0] >> 4))
         }
-        guard totalByteCount <= bytes.count else {
+        let total = totalByteCount(present: bytes.count)
+        guard total <= bytes.count else {
             throw .badField(.ipv6, .payloadLength, found: payloadByteCount)
+        }
+        let loopback = Address(high: 0, low: 1)
+        guard source.high >> 56 != 0xff, source != loopback else {
+            throw .badField(.ipv6, .source, found: Int(source.high >> 48))
+        }
+        let isNarrowMulticast = destination.high >> 56 == 0xff && destination.high >> 48 & 0xf < 2
+        guard !isNarrowMulticast, destination != loopback else {
+            throw .badField(.ipv6, .destination, found: Int(destination.high >> 48))
+        }
+        if nextHeader == IPv6Extension.hopByHop {
+            try IPv6HopByHop.check(bytes.extracting(Self.byteCount..<total))
         }
     }
 

@@ -20,6 +20,9 @@ public enum HeaderField: String, Sendable, Hashable, CaseIterable, BitwiseCopyab
     case totalLength = "total length"
     case payloadLength = "payload length"
     case checksum
+    case source = "source address"
+    case destination = "destination address"
+    case hopByHopOption = "hop-by-hop option"
 
     /// What the field should have held, as the end of a sentence.
     var expectation: String {
@@ -29,6 +32,9 @@ public enum HeaderField: String, Sendable, Hashable, CaseIterable, BitwiseCopyab
         case .totalLength: "from the header's length to the bytes present"
         case .payloadLength: "no more than the bytes present"
         case .checksum: "the sum of the header's bytes"
+        case .source: "neither multicast nor loopback"
+        case .destination: "neither loopback nor a multicast scope below link"
+        case .hopByHopOption: "one that may be skipped, whole, at most eight of them"
         }
     }
 }

@@ -5,7 +5,7 @@ import Wire
 enum Flows {
     static func tuple(_ flow: UInt32, _ protocolNumber: UInt8) -> Tuple {
         Tuple(
-            .ipv4, protocolNumber, source: Address(ipv4: 0x0a00_0000 | (flow >> 14)),
+            .ipv4, protocolNumber, source: Address(ipv4: 0x0a01_0000 + (flow >> 14)),
             UInt16(truncatingIfNeeded: 1024 + (flow & 0x3fff)),
             destination: Address(ipv4: 0xc633_6400 | ((flow >> 3) & 0xff)), 443)
     }

@@ -30,12 +30,18 @@ func gateway(_ size: UInt32, rules: String? = nil) -> Node {
     return Node(configuration)
 }
 
-func expect(_ condition: Bool, _ what: String) {
+@inline(__always)
+func expect(_ condition: Bool, _ what: @autoclosure () -> String) {
     guard !condition else { return }
-    fatalError("the benchmark measures nothing: \(what)")
+    fatalError("the benchmark measures nothing: \(what())")
 }
 
 let million: UInt32 = 1 << 20
+
+/// `bench NAME…` runs only the parts named: new, random, lives, collector.
+func isWanted(_ part: String) -> Bool {
+    CommandLine.arguments.count < 2 || CommandLine.arguments.dropFirst().contains(part)
+}
 
 func fill(_ node: inout Node, _ flows: Range<UInt32>, at now: Instant) {
     for flow in flows {
@@ -48,7 +54,7 @@ func fill(_ node: inout Node, _ flows: Range<UInt32>, at now: Instant) {
 print("\(pad("", 62)) \(pad("bar", 12)) figure")
 
 // New UDP connections while a million live.
-do {
+if isWanted("new") {
     var node = gateway(million * 2)
     fill(&node, 0..<million, at: .start)
     var next = million
@@ -60,7 +66,7 @@ do {
 }
 
 // Established, random over a million.
-do {
+if isWanted("random") {
     var node = gateway(million)
     fill(&node, 0..<million, at: .start)
     for flow in 0..<million {
@@ -94,7 +100,7 @@ do {
 }
 
 // Whole TCP lives, window tracking, the collector running.
-do {
+if isWanted("lives") {
     var node = gateway(million)
     var now: UInt64 = 0
     var flow: UInt32 = 0
@@ -123,7 +129,7 @@ do {
 }
 
 // The collector over an empty table.
-do {
+if isWanted("collector") {
     var node = gateway(million)
     var tick: UInt64 = 250
     let figure = measured {

@@ -138,8 +138,8 @@ public struct Node: ~Copyable {
     /// in `packet`; a packet that went on has its egress interface set.
     public mutating func receive(_ packet: inout Packet, at now: Instant) -> PathEnd {
         let now = moment(now)
-        let steps = plan.steps(at: .prerouting, packet.tuple.family)
-        let end = run(steps[...], .prerouting, &packet, at: now) ?? route(&packet, at: now)
+        let steps = plan.range(of: .prerouting, packet.tuple.family)
+        let end = run(steps, .prerouting, &packet, at: now) ?? route(&packet, at: now)
         letGo(&packet)
         return end
     }
@@ -151,17 +151,17 @@ public struct Node: ~Copyable {
         case .martian: return PathEnd(.dropped, .martian)
         case .none: return PathEnd(.dropped, .noRoute)
         case .local:
-            let input = plan.steps(at: .input, family)
-            return run(input[...], .input, &packet, at: now) ?? PathEnd(.local)
+            let input = plan.range(of: .input, family)
+            return run(input, .input, &packet, at: now) ?? PathEnd(.local)
         case .interface(let egress):
             packet.outInterface = egress
             guard packet.timeToLive > 1 else { return PathEnd(.dropped, .timeToLive) }
             packet.timeToLive -= 1
             guard fits(packet, egress) else { return PathEnd(.dropped, .tooBig) }
-            let forward = plan.steps(at: .forward, family)
-            if let end = run(forward[...], .forward, &packet, at: now) { return end }
-            let postrouting = plan.steps(at: .postrouting, family)
-            return run(postrouting[...], .postrouting, &packet, at: now) ?? PathEnd(.forwarded)
+            let forward = plan.range(of: .forward, family)
+            if let end = run(forward, .forward, &packet, at: now) { return end }
+            let postrouting = plan.range(of: .postrouting, family)
+            return run(postrouting, .postrouting, &packet, at: now) ?? PathEnd(.forwarded)
         }
     }
 
@@ -182,22 +182,18 @@ public struct Node: ~Copyable {
         return packet.tuple.family == .ipv4 && !packet.health.contains(.dontFragment)
     }
 
-    /// Stations at `.prerouting` before reassembly, and those after it; `nil` where nothing
-    /// reassembles.
-    func preroutingSteps(
-        _ family: Family
-    ) -> (before: ArraySlice<PathStep>, after: ArraySlice<PathStep>)? {
-        let steps = plan.steps(at: .prerouting, family)
-        guard let cut = steps.firstIndex(of: .reassemble) else { return nil }
-        return (steps[..<cut], steps[(cut + 1)...])
+    /// Where among the stations at `.prerouting` fragments are put together; `nil` where nothing
+    /// does so.
+    func reassemblyStation(_ family: Family) -> Int? {
+        plan.range(of: .prerouting, family).first { plan.steps[$0] == .reassemble }
     }
 
     /// Walks the stations of one hook. Returns where the packet ended, or `nil` if it goes on.
     mutating func run(
-        _ steps: ArraySlice<PathStep>, _ hook: Hook, _ packet: inout Packet, at now: Moment
+        _ stations: Range<Int>, _ hook: Hook, _ packet: inout Packet, at now: Moment
     ) -> PathEnd? {
-        for step in steps {
-            switch step {
+        for station in stations {
+            switch plan.steps[station] {
             case .reassemble: continue  // Packets made of bytes have it done before.
             case .chain(let chain):
                 switch ask(chain, hook, &packet, at: now) {
@@ -218,14 +214,15 @@ public struct Node: ~Copyable {
 
     /// Asks one base chain and carries out what it wants besides a verdict.
     mutating func ask(
-        _ chain: Int, _ hook: Hook, _ packet: inout Packet, at now: Moment
+        _ chain: AskedChain, _ hook: Hook, _ packet: inout Packet, at now: Moment
     ) -> RuleOutcome {
         var entry: Entry? = nil
-        if packet.connection != .none, ruleset.readsEntry(chain) {
+        if packet.connection != .none, chain.readsEntry {
             entry = table.entry(packet.connection, at: now)
         }
         let outcome = ruleset.evaluate(
-            chain, &packet, entry: entry, effects: &effects, dice: &table.dice, at: now.instant)
+            chain.index, &packet, entry: entry, effects: &effects, dice: &table.dice,
+            at: now.instant)
         if let mark = effects.connectionMark {
             effects.connectionMark = nil
             table.setMark(mark, packet.connection)

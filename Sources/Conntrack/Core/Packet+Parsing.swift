@@ -70,7 +70,8 @@ extension Packet {
         ipv6 bytes: Span<UInt8>, _ verifiesChecksum: Bool, _ layout: inout PacketLayout
     ) throws(ParseError) {
         let header = try IPv6Header(parsing: bytes)
-        let packet = bytes.extracting(0..<header.totalByteCount)
+        let total = header.totalByteCount(present: bytes.count)
+        let packet = bytes.extracting(0..<total)
         let chain = IPv6Chain(walking: packet)
         layout.transportOffset = chain.transportOffset
         layout.isFragment = chain.fragment.map { !$0.isAtomic } ?? false
@@ -78,8 +79,8 @@ extension Packet {
             tuple: Tuple(
                 .ipv6, chain.protocolNumber, source: header.source, 0,
                 destination: header.destination, 0),
-            networkByteCount: UInt32(header.totalByteCount),
-            transportByteCount: UInt32(max(0, header.totalByteCount - chain.transportOffset)))
+            networkByteCount: UInt32(total),
+            transportByteCount: UInt32(max(0, total - chain.transportOffset)))
         timeToLive = header.hopLimit
         typeOfService = header.trafficClass
         if chain.isUnskippable {
@@ -137,6 +138,12 @@ extension Packet {
         case (IPProtocol.icmp, .ipv4), (IPProtocol.icmpv6, .ipv6):
             guard segment.count >= 8 else { return nil }
             return (segment.bigEndianUInt16(at: 4), segment.bigEndianUInt16(at: 0))
+        case (IPProtocol.gre, _):
+            // Only the PPTP form has a key; the key option of version 0 is ignored.
+            guard segment.count >= GREHeader.callByteCount,
+                let header = try? GREHeader(parsing: segment), header.version == 1
+            else { return (0, 0) }
+            return header.protocolType == GREHeader.pptp ? (0, header.callID) : nil
         default:
             return (0, 0)
         }

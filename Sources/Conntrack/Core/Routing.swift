@@ -13,37 +13,45 @@ struct Routing: Sendable {
     }
 
     private struct Route {
-        var prefix: Prefix
+        var family: Family
+        var network: Address
+        var mask: Address
         var interface: InterfaceIndex
+
+        init(_ prefix: Prefix, _ interface: InterfaceIndex) {
+            family = prefix.family
+            mask = Address.mask(prefix: prefix.length, prefix.family)
+            network = prefix.address.masked(by: mask)
+            self.interface = interface
+        }
     }
 
     private var routes: [Route] = []
     private var localAddresses: [Prefix] = []
     private var broadcasts: [Address] = []
     private var defaultInterface: InterfaceIndex = .none
-    private let interfaceCount: Int
 
     init(_ interfaces: [Interface]) {
-        interfaceCount = interfaces.count
+        var prefixes: [(prefix: Prefix, interface: InterfaceIndex)] = []
         for (position, interface) in interfaces.enumerated() {
             let index = InterfaceIndex(UInt8(truncatingIfNeeded: position))
             for prefix in interface.addresses {
                 localAddresses.append(
                     Prefix(prefix.family, prefix.address, length: prefix.family.addressBits))
-                routes.append(Route(prefix: prefix, interface: index))
+                prefixes.append((prefix, index))
                 guard prefix.family == .ipv4, prefix.length < 31 else { continue }
                 let mask = Address.mask(prefix: prefix.length, .ipv4).ipv4
                 broadcasts.append(Address(ipv4: prefix.address.ipv4 | ~mask))
             }
             for prefix in interface.routes {
-                routes.append(Route(prefix: prefix, interface: index))
+                prefixes.append((prefix, index))
             }
             if interface.isDefault { defaultInterface = index }
         }
         // Longest first; among equals the order of the file.
-        routes = routes.enumerated().sorted {
+        routes = prefixes.enumerated().sorted {
             ($1.element.prefix.length, $0.offset) < ($0.element.prefix.length, $1.offset)
-        }.map(\.element)
+        }.map { Route($0.element.prefix, $0.element.interface) }
     }
 
     /// The interface a packet with this source comes in by, where nothing else says so.
@@ -93,6 +101,12 @@ struct Routing: Sendable {
     }
 
     private func route(to address: Address, _ family: Family) -> InterfaceIndex? {
-        routes.first { $0.prefix.contains(address, family) }?.interface
+        for index in routes.indices
+        where routes[index].family == family
+            && address.masked(by: routes[index].mask) == routes[index].network
+        {
+            return routes[index].interface
+        }
+        return nil
     }
 }

@@ -1,45 +1,95 @@
-/// Bob Jenkins's lookup3 (public domain, 2006) over whole 32-bit words.
+/// Bob Jenkins's public-domain hash "lookup3" (2006), over 32-bit words.
+///
+/// The kernel uses it wherever a choice must be the same on every machine: nft's `jhash`, and the
+/// choice of an address from a NAT range (spec nat.md §3.1).
 enum JenkinsHash {
-    /// The hash of four words: what the choice of an address from a range uses.
+    /// What both of its forms start from.
+    static let start: UInt32 = 0xDEAD_BEEF
+
+    /// The hash of four words: lookup3's word form, which counts its length in bytes.
     static func words4(
-        _ w0: UInt32, _ w1: UInt32, _ w2: UInt32, _ w3: UInt32, initial: UInt32
+        _ first: UInt32, _ second: UInt32, _ third: UInt32, _ fourth: UInt32, initial: UInt32
     ) -> UInt32 {
-        let start = 0xdead_beef &+ (4 << 2) &+ initial
-        var a = start &+ w0
-        var b = start &+ w1
-        var c = start &+ w2
-        mix(&a, &b, &c)
-        a = a &+ w3
-        finish(&a, &b, &c)
-        return c
+        var state = State(byteCount: 16, initial: initial)
+        state.a &+= first
+        state.b &+= second
+        state.c &+= third
+        state.mix()
+        state.a &+= fourth
+        state.finish()
+        return state.c
     }
 
-    private static func rotate(_ value: UInt32, _ count: UInt32) -> UInt32 {
-        value &<< count | value &>> (32 &- count)
+    /// The hash of `byteCount` bytes, given as little-endian words with zeros behind the last
+    /// byte: lookup3's byte form.
+    static func bytes(
+        _ words: borrowing InlineWords, byteCount: UInt32, initial: UInt32
+    ) -> UInt32 {
+        var state = State(byteCount: byteCount, initial: initial)
+        var left = Int(byteCount)
+        var index = 0
+        // The last block, of 1 to 12 bytes, is finished and not mixed.
+        while left > 12 {
+            state.a &+= words[index]
+            state.b &+= words[index + 1]
+            state.c &+= words[index + 2]
+            state.mix()
+            index += 3
+            left -= 12
+        }
+        guard left > 0 else { return state.c }
+        state.a &+= words[index]
+        if left > 4 { state.b &+= words[index + 1] }
+        if left > 8 { state.c &+= words[index + 2] }
+        state.finish()
+        return state.c
     }
 
-    private static func mix(_ a: inout UInt32, _ b: inout UInt32, _ c: inout UInt32) {
-        a = (a &- c) ^ rotate(c, 4)
-        c = c &+ b
-        b = (b &- a) ^ rotate(a, 6)
-        a = a &+ c
-        c = (c &- b) ^ rotate(b, 8)
-        b = b &+ a
-        a = (a &- c) ^ rotate(c, 16)
-        c = c &+ b
-        b = (b &- a) ^ rotate(a, 19)
-        a = a &+ c
-        c = (c &- b) ^ rotate(b, 4)
-        b = b &+ a
+    /// Room for the widest key a rule can hash, in little-endian words.
+    struct InlineWords {
+        static let count = 32
+
+        private var words = InlineArray<32, UInt32>(repeating: 0)
+
+        subscript(index: Int) -> UInt32 {
+            get { words[index] }
+            set { words[index] = newValue }
+        }
     }
 
-    private static func finish(_ a: inout UInt32, _ b: inout UInt32, _ c: inout UInt32) {
-        c = (c ^ b) &- rotate(b, 14)
-        a = (a ^ c) &- rotate(c, 11)
-        b = (b ^ a) &- rotate(a, 25)
-        c = (c ^ b) &- rotate(b, 16)
-        a = (a ^ c) &- rotate(c, 4)
-        b = (b ^ a) &- rotate(a, 14)
-        c = (c ^ b) &- rotate(b, 24)
+    private struct State {
+        var a: UInt32
+        var b: UInt32
+        var c: UInt32
+
+        init(byteCount: UInt32, initial: UInt32) {
+            a = JenkinsHash.start &+ byteCount &+ initial
+            b = a
+            c = a
+        }
+
+        mutating func mix() {
+            a &-= c; a ^= c.rotated(4); c &+= b
+            b &-= a; b ^= a.rotated(6); a &+= c
+            c &-= b; c ^= b.rotated(8); b &+= a
+            a &-= c; a ^= c.rotated(16); c &+= b
+            b &-= a; b ^= a.rotated(19); a &+= c
+            c &-= b; c ^= b.rotated(4); b &+= a
+        }
+
+        mutating func finish() {
+            c ^= b; c &-= b.rotated(14)
+            a ^= c; a &-= c.rotated(11)
+            b ^= a; b &-= a.rotated(25)
+            c ^= b; c &-= b.rotated(16)
+            a ^= c; a &-= c.rotated(4)
+            b ^= a; b &-= a.rotated(14)
+            c ^= b; c &-= b.rotated(24)
+        }
     }
+}
+
+extension UInt32 {
+    /// Bits moved left by `count`, those that fall out coming in on the right.
+    fileprivate func rotated(_ count: UInt32) -> UInt32 { self << count | self >> (32 - count) }
 }

@@ -1,10 +1,17 @@
 public import Wire
 
+// The rules of a node: nftables text, compiled once and asked for every packet.
+//
+// Text goes through the lexer and the parser to `RulesetSyntax`, and through the compiler to
+// `RuleProgram` (what never changes) and `RuleState` (counters, numgen, rate limits). Evaluation
+// is in Ruleset+Evaluate.
+
 /// Where a rule stands: for messages and for the `hook` key of the replay output.
 public struct RuleReference: Sendable, Hashable, BitwiseCopyable {
-    /// Index into `Ruleset.rules`; -1 for a chain's policy.
+    /// The rule, which may stand in a chain the base chain jumps to; -1 for the base chain's
+    /// policy.
     public var rule: Int32
-    /// Index into `Ruleset.chains`.
+    /// The base chain that was asked: `BaseChain.index`.
     public var chain: Int32
 
     public init(rule: Int32, chain: Int32) {
@@ -36,6 +43,7 @@ public enum ChainKind: Sendable, Hashable, BitwiseCopyable {
 
 /// A base chain as the packet path needs it: where it stands and what it may ask for.
 public struct BaseChain: Sendable, Hashable {
+    /// What `Ruleset.evaluate` takes.
     public var index: Int
     public var kind: ChainKind
     public var hook: Hook
@@ -55,36 +63,31 @@ public struct RuleEffects: Sendable {
     public init() {}
 }
 
-/// One `log` statement met by a packet.
-public struct RuleLog: Sendable, Hashable {
-    public var prefix: String
-
-    public init(prefix: String) { self.prefix = prefix }
-}
-
 /// A compiled ruleset: base chains by hook and family, and the rules behind them.
 public struct Ruleset: Sendable {
     /// All base chains, in order of priority, first registered first among equals.
-    public var baseChains: [BaseChain] = []
+    public internal(set) var baseChains: [BaseChain] = []
+    /// How the connection's lifetime in ticks becomes the milliseconds of `ct expiration`.
+    public var tickRate = TickRate.reference
+
+    var program = RuleProgram()
+    var state = RuleState()
+    var names = RuleNames()
+    var tracked: Set<Family> = []
 
     public static let empty = Ruleset()
 
     init() {}
 
     /// Whether a rule needs the tracker for `family` (spec policy.md §2).
-    /// Whether a rule reachable from the base chain reads more of the connection than `info`.
-    public func readsEntry(_ chain: Int) -> Bool { false }
+    ///
+    /// Any rule of the family's tables that reads `ct`, sets a connection's mark or is a nat
+    /// statement does, wherever it stands; notrack, and a nat chain without statement, do not.
+    public func needsTracking(_ family: Family) -> Bool { tracked.contains(family) }
 
-    public func needsTracking(_ family: Family) -> Bool { false }
-
-    /// Whether a nat chain with a nat statement exists for `family`.
-    public func needsNAT(_ family: Family) -> Bool { false }
-
-    /// Asks one base chain. `entry` is the packet's connection, if it has one and the chain reads it.
-    public mutating func evaluate(
-        _ chain: Int, _ packet: inout Packet, entry: Entry?, effects: inout RuleEffects,
-        dice: inout Dice, at now: Instant
-    ) -> RuleOutcome {
-        .accept
+    /// Whether nat is at work for `family`: a base chain of type nat exists, whatever its rules.
+    /// Then all four nat hooks exist and make null bindings (spec nat.md §1).
+    public func needsNAT(_ family: Family) -> Bool {
+        baseChains.contains { $0.kind == .nat && $0.families.contains(family) }
     }
 }

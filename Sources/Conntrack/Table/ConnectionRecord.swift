@@ -68,6 +68,12 @@ struct ConnectionState: BitwiseCopyable {
         set { tcp.original.end = newValue.raw }
     }
 
+    /// GRE: the timeouts in ticks that the connection was made with; they lie where TCP's do.
+    var greTimeouts: (unreplied: UInt32, stream: UInt32) {
+        get { (tcp.original.end, tcp.original.maxEnd) }
+        set { (tcp.original.end, tcp.original.maxEnd) = newValue }
+    }
+
     var isInBySource: Bool { nextBySource != .outside }
 }
 

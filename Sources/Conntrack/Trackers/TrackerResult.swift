@@ -33,8 +33,9 @@ struct TrackerResult: BitwiseCopyable {
 }
 
 /// The timeouts and switches of a namespace as the trackers use them: ticks, not seconds.
-struct TrackerSettings: Sendable {
-    var tcp: [UInt32]
+struct TrackerSettings: Sendable, BitwiseCopyable {
+    /// Indexed by state. NONE has no timeout of its own; SYN_SENT2 has no sysctl.
+    var tcp: InlineArray<10, UInt32>
     var tcpMaxRetrans: UInt32
     var tcpUnacknowledged: UInt32
     var retransmissionLimit: UInt8
@@ -50,14 +51,18 @@ struct TrackerSettings: Sendable {
     var icmp: UInt32
     var icmpv6: UInt32
     var generic: UInt32
+    var gre: UInt32
+    var greStream: UInt32
     var verifiesChecksums: Bool
     /// Linux 6.12: an inexact RST in ESTABLISHED leaves the unacknowledged timeout.
     var keepsUnacknowledgedAfterRST: Bool
 
     init(_ sysctl: Sysctl, _ rate: TickRate, _ profile: KernelProfile) {
-        let times = sysctl.tcpTimeouts.map { rate.ticks(seconds: $0) }
-        // Indexed by state: NONE has no timeout of its own; SYN_SENT2 has no sysctl.
-        tcp = [0] + times + [rate.ticks(seconds: 120)]
+        tcp = InlineArray(repeating: 0)
+        for (index, seconds) in sysctl.tcpTimeouts.enumerated() {
+            tcp[index + 1] = rate.ticks(seconds: seconds)
+        }
+        tcp[Int(TCPState.synSent2.rawValue)] = rate.ticks(seconds: 120)
         tcpMaxRetrans = rate.ticks(seconds: sysctl.tcpTimeoutMaxRetrans)
         tcpUnacknowledged = rate.ticks(seconds: sysctl.tcpTimeoutUnacknowledged)
         retransmissionLimit = sysctl.tcpMaxRetrans
@@ -71,6 +76,8 @@ struct TrackerSettings: Sendable {
         icmp = rate.ticks(seconds: sysctl.icmpTimeout)
         icmpv6 = rate.ticks(seconds: sysctl.icmpv6Timeout)
         generic = rate.ticks(seconds: sysctl.genericTimeout)
+        gre = rate.ticks(seconds: sysctl.greTimeout)
+        greStream = rate.ticks(seconds: sysctl.greTimeoutStream)
         verifiesChecksums = sysctl.checksum
         keepsUnacknowledgedAfterRST = profile == .linux6_12
     }

@@ -2,8 +2,8 @@ internal import Wire
 
 /// Which protocol does what: the one place that maps a protocol number to its state machine.
 ///
-/// The state machines of SCTP and GRE are not built yet: their packets follow the generic tracker,
-/// and docs/deviations.md says so.
+/// The state machine of SCTP is not built yet: its packets follow the generic tracker, and
+/// docs/deviations.md says so.
 enum Trackers {
     /// Runs the protocol's state machine for a packet of a connection.
     static func update(
@@ -23,6 +23,8 @@ enum Trackers {
             return result
         case (IPProtocol.udpLite, _):
             return UDPTracker.updateLite(packet, status: status, settings: settings)
+        case (IPProtocol.gre, _):
+            return GRETracker.update(&state, isNew: isNew, status: status, settings: settings)
         case (IPProtocol.icmp, .ipv4), (IPProtocol.icmpv6, .ipv6):
             return ICMPTracker.update(packet, isNew: isNew, settings: settings)
         default:
