@@ -52,7 +52,10 @@ let package = Package(
             swiftSettings: strict),
         .target(name: "Fuzz", dependencies: ["Wire"], swiftSettings: strict),
         .target(
-            name: "Verify", dependencies: ["Wire", "Report", "LiveKernel", "Fuzz"],
+            name: "Verify",
+            dependencies: [
+                "Wire", "Conntrack", "Scenario", "Report", "Replay", "LiveKernel", "Fuzz",
+            ],
             swiftSettings: strict),
         .executableTarget(
             name: "ctlab",
