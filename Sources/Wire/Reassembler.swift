@@ -9,6 +9,17 @@ public struct FragmentKey: Hashable, Sendable, BitwiseCopyable {
     /// IPv4 only; 0 for IPv6, where fragments of one datagram need not name it alike.
     public var protocolNumber: UInt8
     public var family: Family
+
+    public init(
+        source: Address, destination: Address, identification: UInt32, protocolNumber: UInt8,
+        family: Family
+    ) {
+        self.source = source
+        self.destination = destination
+        self.identification = identification
+        self.protocolNumber = protocolNumber
+        self.family = family
+    }
 }
 
 /// A datagram put together.

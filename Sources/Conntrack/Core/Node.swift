@@ -99,11 +99,25 @@ public struct Node: ~Copyable {
         table.namespaces[Int(namespace.raw)].extensionParts = parts
     }
 
+    /// The port a search for a free one begins at instead of at random, while it is set. A
+    /// comparison with a recording sets it to what the kernel drew: the same draw must lead to
+    /// the same mapping.
+    public var portHint: UInt16? {
+        get { table.portHint }
+        set { table.portHint = newValue }
+    }
+
     // MARK: What can be read
 
-    public var journal: Journal {
-        get { table.journal }
-        set { table.journal = newValue }
+    /// What happened since it was last cleared.
+    public var journal: Journal { table.journal }
+
+    public mutating func clearJournal() { table.journal.clear() }
+
+    /// Whether the trackers' remarks (`nf_conntrack_log_invalid = 255`) go into the journal.
+    public var wantsRemarks: Bool {
+        get { table.journal.wantsRemarks }
+        set { table.journal.wantsRemarks = newValue }
     }
 
     public var counters: Counters { table.namespaces[Int(namespace.raw)].counters }

@@ -105,6 +105,10 @@ extension Packet {
         let segment = packet.extracting(layout.transportOffset..<packet.count)
         guard let parts = Self.parts(tuple.protocolNumber, tuple.family, segment) else {
             health.insert(.noTuple)
+            if tuple.hasIdentifier, segment.count >= 6 {
+                tuple.sourcePart = segment.bigEndianUInt16(at: 4)
+                tuple.destinationPart = segment.bigEndianUInt16(at: 0)
+            }
             return
         }
         tuple.sourcePart = parts.source
@@ -254,6 +258,7 @@ extension Packet {
         quoted = network
         quoted.sourcePart = parts.source
         quoted.destinationPart = parts.destination
+        quotedByteCount = UInt16(clamping: inner.count - transportOffset)
         health.insert(.quotesTuple)
         layout.quotedOffset = start
         layout.quotedTransportOffset = start + transportOffset

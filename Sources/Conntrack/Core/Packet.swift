@@ -45,6 +45,8 @@ public struct Packet: Sendable, BitwiseCopyable {
     public var tcp: TCPSegment
     /// ICMP errors: the tuple of the packet they quote; meaningful with `.quotesTuple`.
     public var quoted: Tuple
+    /// Transport bytes of the quoted packet that are there.
+    public var quotedByteCount: UInt16
 
     /// `meta mark`.
     public var mark: UInt32
@@ -66,6 +68,7 @@ public struct Packet: Sendable, BitwiseCopyable {
         fragmentByteCount = 0
         tcp = TCPSegment()
         quoted = .none
+        quotedByteCount = 0
         mark = 0
         inInterface = .none
         outInterface = .none

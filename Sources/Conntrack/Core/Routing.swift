@@ -72,7 +72,8 @@ struct Routing: Sendable {
         if source >> 24 == 0 || target >> 24 == 0 { return .martian }
         if source >> 24 == 127 || target >> 24 == 127 { return .martian }
         if target >> 28 == 0xe { return .none }  // No group has been joined.
-        if isLocal(tuple.source, .ipv4) || broadcasts.contains(tuple.source) { return .martian }
+        // The node's own addresses as a source pass, as with accept_local = 1: docs/deviations.md.
+        if broadcasts.contains(tuple.source) { return .martian }
         if broadcasts.contains(tuple.destination) { return .local }
         return unicast(tuple)
     }
