@@ -1,18 +1,22 @@
 public import Conntrack
 public import Report
-public import Wire
+import Wire
 
 // Pushes the packets of a capture through one tracked machine and hands on what it did with each.
 
-/// Whoever wants to know what happened. It is told, and never asked.
-public protocol ReplayObserver {
+/// Whoever takes down what happened.
+///
+/// It is told and never asked, but for whether it can take more: a reader may have gone away.
+public protocol ReplaySink {
     /// A packet went through; called when `ReplayWants.outcomes` is set.
-    mutating func saw(_ outcome: PacketOutcome)
-    /// A ctnetlink message; called when `ReplayWants.events` is set, before the packet's outcome.
-    mutating func saw(_ event: ConntrackEvent)
+    mutating func take(_ outcome: PacketOutcome)
+    /// A ctnetlink message; called when `ReplayWants.events` is set, behind its packet's outcome.
+    mutating func take(_ event: ConntrackEvent, _ base: TimeBase)
+    /// Whether there is no point in going on.
+    var isClosed: Bool { get }
 }
 
-/// What an observer wants to be told. What nobody wants costs nothing.
+/// What a sink wants to be told. What nobody wants costs nothing.
 public struct ReplayWants: OptionSet, Sendable, Hashable {
     public let rawValue: UInt8
 
@@ -31,8 +35,7 @@ public struct Replayer: ~Copyable {
     public let wants: ReplayWants
     public private(set) var clock = ReplayClock()
     public private(set) var tally = ReplayTally()
-    /// Packets with this number and beyond are not taken.
-    private var recorder: OutcomeRecorder
+    private let recorder: OutcomeRecorder
     private let interfaceNames: [String]
     /// Counters and count when they were last told.
     private var told = Counters()
@@ -78,7 +81,7 @@ public struct Replayer: ~Copyable {
     ///   - interface: where it came in; `nil` leaves that to its source address.
     public mutating func take(
         _ packet: Span<UInt8>, number: Int, timestamp: UInt64, on interface: InterfaceIndex?,
-        _ observer: inout some ReplayObserver
+        _ sink: inout some ReplaySink
     ) {
         let now = clock.advance(to: timestamp)
         guard !wants.isEmpty else {
@@ -88,21 +91,22 @@ public struct Replayer: ~Copyable {
         }
         node.journal.clear()
         node.advance(to: now)
-        let before = interlude(&observer)
+        let before = interlude(&sink)
         node.journal.clear()
         let delivery = node.receive(packet, on: interface, at: now)
         tally.count(delivery)
-        tellEvents(&observer)
-        guard wants.contains(.outcomes) else { return }
-        var outcome = recorder.outcome(packet: number, at: now, delivery, node.journal)
-        outcome.counters = counterChanges()
-        outcome.before = before
-        observer.saw(outcome)
+        if wants.contains(.outcomes) {
+            var outcome = recorder.outcome(packet: number, at: now, delivery, node.journal)
+            outcome.counters = counterChanges()
+            outcome.before = before
+            sink.take(outcome)
+        }
+        tellEvents(&sink)
     }
 
     /// What the collector did since the packet before; `nil` where it did nothing.
-    private mutating func interlude(_ observer: inout some ReplayObserver) -> Interlude? {
-        tellEvents(&observer)
+    private mutating func interlude(_ sink: inout some ReplaySink) -> Interlude? {
+        tellEvents(&sink)
         guard wants.contains(.outcomes) else { return nil }
         let events = recorder.events(node.journal)
         let counters = counterChanges()
@@ -110,9 +114,10 @@ public struct Replayer: ~Copyable {
         return Interlude(events: events, counters: counters)
     }
 
-    private func tellEvents(_ observer: inout some ReplayObserver) {
+    private func tellEvents(_ sink: inout some ReplaySink) {
         guard wants.contains(.events) else { return }
-        for event in node.journal.events { observer.saw(event) }
+        let base = base
+        for event in node.journal.events { sink.take(event, base) }
     }
 
     private mutating func counterChanges() -> CounterChanges? {

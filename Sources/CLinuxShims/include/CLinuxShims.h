@@ -4,4 +4,5 @@
 #include <errno.h>
 static inline int ctlab_errno(void) { return errno; }
 #include "CLinuxNamespaces.h"
+#include "CLinuxSignals.h"
 #endif

@@ -1,0 +1,84 @@
+import Conntrack
+import LinuxCalls
+import Replay
+import Report
+
+/// Standard output of `ctlab replay`, gathered into large writes.
+struct ReplayOutput: ReplaySink {
+    /// Why standard output takes no more.
+    private(set) var failure: StreamError?
+
+    private let format: ReplayCommand.Format
+    private let text: OutcomeText
+    private let showsEvents: Bool
+    private var json = JSONText()
+    private var bytes: [UInt8] = []
+
+    /// Bytes that gather before they are written; a terminal gets every line at once.
+    private let flushByteCount: Int
+
+    init(
+        format: ReplayCommand.Format, isColoured: Bool, showsEvents: Bool,
+        interfaceNames: [String]
+    ) {
+        self.format = format
+        text = OutcomeText(isColoured: isColoured, interfaceNames: interfaceNames)
+        self.showsEvents = showsEvents
+        flushByteCount = StandardStream.output.isTerminal ? 1 : 64 << 10
+    }
+
+    var isClosed: Bool { failure != nil }
+
+    mutating func take(_ outcome: PacketOutcome) {
+        switch format {
+        case .none: break
+        case .jsonl:
+            json.line(outcome)
+            bytes.append(contentsOf: json.bytes)
+            json.removeAll()
+            flushIfFull()
+        case .text:
+            if let before = outcome.before, let line = text.line(before: outcome.packet, before) {
+                write(line: line)
+            }
+            write(line: text.line(outcome))
+        }
+    }
+
+    mutating func take(_ event: ConntrackEvent, _ base: TimeBase) {
+        if showsEvents { write(line: Listing(base).eventLine(event)) }
+    }
+
+    /// The head of a part that is not alone.
+    mutating func section(_ command: String, _ hasHead: Bool) {
+        guard hasHead else { return }
+        write(line: "")
+        write(line: "$ \(command)")
+    }
+
+    mutating func write(line: String) {
+        bytes.append(contentsOf: line.utf8)
+        bytes.append(UInt8(ascii: "\n"))
+        flushIfFull()
+    }
+
+    mutating func write(final record: FinalRecord) {
+        json.line(final: record)
+        bytes.append(contentsOf: json.bytes)
+        json.removeAll()
+    }
+
+    private mutating func flushIfFull() {
+        if bytes.count >= flushByteCount { flush() }
+    }
+
+    mutating func flush() {
+        guard failure == nil, !bytes.isEmpty else { return }
+        do {
+            try StandardStream.output.write(bytes.span)
+        } catch {
+            failure = error
+        }
+        bytes.removeAll(keepingCapacity: true)
+    }
+}
