@@ -23,8 +23,15 @@ public enum Fragmenter {
             return end - start <= room && (end & 7 == 0 || end == payload)
         }
         if fit, cuts.last == payload { return cuts }
-        let step = max(8, room & ~7)
-        return Array(stride(from: step, to: payload, by: step)) + [payload]
+        var ends: [Int] = []
+        var reached = 0
+        while payload - reached > room {
+            reached += max(8, room & ~7)
+            ends.append(min(reached, payload))
+        }
+        // The last piece may use all the room.
+        if reached < payload { ends.append(payload) }
+        return ends
     }
 
     private static func splitIPv4(_ packet: [UInt8], _ limit: Int, _ cuts: [Int]) -> [[UInt8]] {

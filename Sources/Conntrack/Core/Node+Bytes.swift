@@ -122,7 +122,7 @@ extension Node {
 
     /// The connection of a packet that has gone, or of the packet it quotes. Evicts nothing.
     private func entry(of arrived: Packet, at now: Moment) -> Entry? {
-        if arrived.health.contains(.quotesTuple) {
+        if !arrived.health.isDisjoint(with: [.quotesTuple, .quotesIdentifier]) {
             return arrived.quoted.inverted.flatMap { entry(of: $0, at: now) }
         }
         // An ICMP header cut short behind its id is no tuple for the tracker, but still names a flow.

@@ -250,15 +250,19 @@ extension Packet {
                 .ipv6, chain.protocolNumber, source: header.source, 0,
                 destination: header.destination, 0)
         }
-        guard transportOffset <= inner.count,
-            let parts = Self.parts(
-                network.protocolNumber, network.family,
-                inner.extracting(transportOffset..<inner.count))
-        else { return }
+        guard transportOffset <= inner.count else { return }
+        let segment = inner.extracting(transportOffset..<inner.count)
         quoted = network
+        guard let parts = Self.parts(network.protocolNumber, network.family, segment) else {
+            guard network.hasIdentifier, segment.count >= 6 else { return }
+            quoted.sourcePart = segment.bigEndianUInt16(at: 4)
+            quoted.destinationPart = segment.bigEndianUInt16(at: 0)
+            health.insert(.quotesIdentifier)
+            return
+        }
         quoted.sourcePart = parts.source
         quoted.destinationPart = parts.destination
-        quotedByteCount = UInt16(clamping: inner.count - transportOffset)
+        quotedByteCount = UInt16(clamping: segment.count)
         health.insert(.quotesTuple)
         layout.quotedOffset = start
         layout.quotedTransportOffset = start + transportOffset

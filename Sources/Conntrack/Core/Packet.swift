@@ -108,6 +108,9 @@ public struct PacketHealth: OptionSet, Sendable, Hashable, BitwiseCopyable {
     public static let redirectQuotes = PacketHealth(rawValue: 1 << 10)
     /// IPv6 redirect without any option, or with one of length zero.
     public static let redirectWithoutOptions = PacketHealth(rawValue: 1 << 11)
+    /// ICMP error quoting an ICMP header cut short behind its id: `Packet.quoted` names a flow, but
+    /// is no tuple for the tracker.
+    public static let quotesIdentifier = PacketHealth(rawValue: 1 << 12)
 }
 
 /// The fields of a TCP header that tracking reads.

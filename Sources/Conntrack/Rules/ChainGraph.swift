@@ -6,7 +6,7 @@ internal import Wire
 /// loop or nest deeper than it has room for, and nat statements must be where they make sense.
 /// Chains nobody reaches are not looked at.
 struct ChainGraph {
-    struct Problem {
+    struct Problem: Hashable {
         var position: SourcePosition
         var found: String
         var expected: String
@@ -33,12 +33,17 @@ struct ChainGraph {
     }
 
     private var nodes: [Node] = []
-    private var bases: Set<Int> = []
+    private var mapJumps: [Edge] = []
 
     mutating func addChain() { nodes.append(Node()) }
 
     mutating func addJump(from chain: Int, to target: Int, at position: SourcePosition) {
         nodes[chain].edges.append(Edge(target: target, position: position))
+    }
+
+    /// A jump that stands in a map, whoever asks the map.
+    mutating func addMapJump(to target: Int, at position: SourcePosition) {
+        mapJumps.append(Edge(target: target, position: position))
     }
 
     mutating func add(_ restricted: Restricted, in chain: Int) {
@@ -48,16 +53,14 @@ struct ChainGraph {
     mutating func noteEntryRead(in chain: Int) { nodes[chain].readsEntry = true }
 
     /// Everything wrong with what `bases` reach.
-    mutating func check(_ bases: [(chain: Int, kind: ChainKind, hook: Hook)]) -> [Problem] {
-        self.bases = Set(bases.map(\.chain))
+    func check(_ bases: [(chain: Int, kind: ChainKind, hook: Hook)]) -> [Problem] {
+        let isBase = Set(bases.map(\.chain))
         var problems: [Problem] = []
-        for node in nodes {
-            for edge in node.edges where self.bases.contains(edge.target) {
-                problems.append(
-                    Problem(
-                        position: edge.position, found: "a jump to a base chain",
-                        expected: "a chain without hook"))
-            }
+        for edge in nodes.flatMap(\.edges) + mapJumps where isBase.contains(edge.target) {
+            let problem = Problem(
+                position: edge.position, found: "a jump to a base chain",
+                expected: "a chain without hook")
+            if problems.last != problem { problems.append(problem) }
         }
         problems += checkDepth(bases.map(\.chain))
         for place in reachable(bases) {

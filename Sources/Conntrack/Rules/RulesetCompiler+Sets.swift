@@ -12,12 +12,17 @@ extension RulesetCompiler {
         case intervalsRefused
     }
 
-    private struct Element {
+    fileprivate struct Element {
         var lows: [Address]
         var highs: [Address]
         var data: [Address] = []
         var verdict: RuleVerdict?
         var position: SourcePosition
+
+        /// Whether some key belongs to both.
+        func overlaps(_ other: Element) -> Bool {
+            lows.indices.allSatisfy { lows[$0] <= other.highs[$0] && other.lows[$0] <= highs[$0] }
+        }
     }
 
     /// Compiles elements into a table of the program.
@@ -35,6 +40,7 @@ extension RulesetCompiler {
             elements = try unique(elements, data: data)
         } else {
             layout = .scan
+            elements = try apart(elements)
         }
         var datumFieldCount = 0
         if case .values(let types) = data { datumFieldCount = types.count }
@@ -73,6 +79,7 @@ extension RulesetCompiler {
             return (try namedSet(index), types)
         case .set(let elements):
             guard let wanted else { throw fail(map, expected: "the name of a map") }
+            guard !elements.isEmpty else { throw fail(map, expected: "elements in the map") }
             let table = try elementTable(
                 elements, keys: keys, data: .values(wanted), overlaps: .refused)
             return (table, wanted)
@@ -91,6 +98,7 @@ extension RulesetCompiler {
             noteJumps(syntax.tables[table].sets[index].elements)
             return try namedSet(index)
         case .set(let elements):
+            guard !elements.isEmpty else { throw fail(map, expected: "elements in the map") }
             noteJumps(elements)
             return try elementTable(elements, keys: keys, data: .verdict, overlaps: .refused)
         default: throw fail(map, expected: "a verdict map")
@@ -136,14 +144,26 @@ extension RulesetCompiler {
         types.map { $0.keyword ?? "integer" }.joined(separator: " . ")
     }
 
+    /// The rule being compiled may go where the map's elements lead.
     private mutating func noteJumps(_ elements: [ElementSyntax]) {
-        for element in elements {
-            guard case .verdict(let verdict)? = element.data?.kind else { continue }
+        for jump in jumps(elements) {
+            graph.addJump(from: chain, to: jump.target, at: jump.position)
+        }
+    }
+
+    mutating func noteMapJumps(_ elements: [ElementSyntax]) {
+        for jump in jumps(elements) { graph.addMapJump(to: jump.target, at: jump.position) }
+    }
+
+    private func jumps(
+        _ elements: [ElementSyntax]
+    ) -> [(target: Int, position: SourcePosition)] {
+        elements.compactMap { element in
+            guard case .verdict(let verdict)? = element.data?.kind else { return nil }
             switch verdict.kind {
             case .jump(let name), .goto(let name):
-                guard let target = target(name, at: verdict.position) else { continue }
-                graph.addJump(from: chain, to: target, at: verdict.position)
-            case .accept, .drop, .continue, .return: break
+                return target(name).map { ($0, verdict.position) }
+            case .accept, .drop, .continue, .return: return nil
             }
         }
     }
@@ -210,8 +230,8 @@ extension RulesetCompiler {
         var fields: [[ClosedRange<Address>]] = []
         for (part, type) in zip(parts, types) {
             let intervals = try intervals(part, type)
-            if case .intervalsRefused = overlaps, intervals.contains(where: \.hasSeveral),
-                type != .interfaceName
+            if case .intervalsRefused = overlaps,
+                intervals.contains(where: \.hasSeveral) || part.isWildcard
             {
                 throw fail(part, expected: "a single value, or 'flags interval' in the set")
             }
@@ -239,8 +259,8 @@ extension RulesetCompiler {
             ]
         case .range(let low, let high):
             let bounds = try (value(low, type), value(high, type))
-            guard bounds.0 < bounds.1 else {
-                throw fail(part, expected: "a range that begins below its end")
+            guard bounds.0 <= bounds.1 else {
+                throw fail(part, expected: "a range that does not begin behind its end")
             }
             return [bounds.0...bounds.1]
         default:
@@ -290,7 +310,7 @@ extension RulesetCompiler {
     private mutating func knownTarget(
         _ name: String, _ position: SourcePosition
     ) throws(Stop) -> Int {
-        if let target = target(name, at: position) { return target }
+        if let target = target(name) { return target }
         let known = syntax.tables[table].chains.map(\.name)
         throw fail(
             at: position, found: "'\(name)'", expected: "a chain of this table",
@@ -349,6 +369,45 @@ extension RulesetCompiler {
             result.append(element)
         }
         return result
+    }
+}
+
+extension RulesetCompiler {
+    /// Concatenations with intervals: no two may hold the same key.
+    private mutating func apart(_ elements: [Element]) throws(Stop) -> [Element] {
+        guard elements.count <= RulesetLimits.intervalConcatenations else {
+            throw fail(
+                at: elements[0].position,
+                found: "\(elements.count) concatenations with intervals among them",
+                expected: "at most \(RulesetLimits.intervalConcatenations) in a set")
+        }
+        var result: [Element] = []
+        for (_, element) in elements.enumerated().sorted(by: {
+            ($0.element.lows[0], $0.offset) < ($1.element.lows[0], $1.offset)
+        }) {
+            var isKnown = false
+            for other in result where element.overlaps(other) {
+                isKnown =
+                    element.lows == other.lows && element.highs == other.highs
+                    && element.data == other.data && element.verdict == other.verdict
+                guard isKnown else {
+                    throw fail(
+                        at: max(element.position, other.position),
+                        found: "an element that overlaps another",
+                        expected: "elements that do not overlap")
+                }
+                break
+            }
+            if !isKnown { result.append(element) }
+        }
+        return result
+    }
+}
+
+extension Expression {
+    /// A name with `*` behind it.
+    fileprivate var isWildcard: Bool {
+        if case .word(let word) = kind { word.hasSuffix("*") } else { false }
     }
 }
 

@@ -18,6 +18,7 @@ extension RulesetCompiler {
             }
             emit(.verdict(verdict))
         case .verdictMap(let key, let map):
+            try refuseOpenFamily(key)
             let loaded = try load(key, into: 0)
             emit(.verdictMap(0, table: try verdictTable(map, keys: loaded.types)))
         case .counter(let packets, let bytes):
@@ -26,7 +27,9 @@ extension RulesetCompiler {
             ruleset.names.counters.append(
                 RuleNames.Counter(rule: ruleset.names.rules.count - 1))
         case .limit(let isOver, let count, let unitSeconds, let burst):
-            limit(isOver: isOver, count: count, unitSeconds: unitSeconds, burst: burst)
+            try limit(
+                isOver: isOver, count: count, unitSeconds: unitSeconds, burst: burst,
+                at: statement.position)
         case .log(let log):
             emit(.log(Int32(ruleset.program.logs.count)))
             ruleset.program.logs.append(log)
@@ -57,13 +60,17 @@ extension RulesetCompiler {
             try matchInterface(selector, left, relation, right)
             return
         }
+        if case .binary(.shiftLeft, _, _) = left.kind { throw failShift(left) }
+        if case .binary(.shiftRight, _, _) = left.kind { throw failShift(left) }
         let start = ruleset.program.instructions.count
         let loaded = try load(left, into: 0)
         if isSet || loaded.types.count > 1 {
+            guard isSet else {
+                throw fail(right, expected: "a set '{ … }' behind a concatenation")
+            }
+            try refuseOpenFamily(left)
             let isNegated = try negation(relation, left)
-            var set = right
-            if !isSet { set.kind = .set([ElementSyntax(key: right)]) }
-            emit(.member(0, table: try setTable(set, keys: loaded.types), isNegated: isNegated))
+            emit(.member(0, table: try setTable(right, keys: loaded.types), isNegated: isNegated))
             learnSet(left, right, isNegated: isNegated)
             return
         }
@@ -82,16 +89,21 @@ extension RulesetCompiler {
         case .range(let low, let high):
             let isNegated = try negation(relation, left)
             let bounds = try (value(low, type), value(high, type))
-            guard bounds.0 < bounds.1 else {
-                throw fail(right, expected: "a range that begins below its end")
+            guard bounds.0 <= bounds.1 else {
+                throw fail(right, expected: "a range that does not begin behind its end")
             }
             emit(.within(0, place(bounds.0, bounds.1), isNegated: isNegated))
         default:
             let wanted = try value(right, type)
             try compare(loaded, relation, wanted, left, right)
-            if relation == .implicit || relation == .equal { try learn(left, wanted) }
+            if relation == .implicit || relation == .equal { learn(left, wanted) }
         }
         shorten(from: start, type)
+    }
+
+    /// nft compares a shifted field with nothing it could be given.
+    private mutating func failShift(_ left: Expression) -> Stop {
+        fail(left, expected: "a field without shift: only a mark can be set to a shifted value")
     }
 
     private mutating func compare(
@@ -170,39 +182,33 @@ extension RulesetCompiler {
     }
 
     /// A match of a protocol tells the rest of the rule what it is about.
-    private mutating func learn(_ left: Expression, _ wanted: Address) throws(Stop) {
+    private mutating func learn(_ left: Expression, _ wanted: Address) {
         guard case .selector(let selector) = left.kind else { return }
         switch selector.field {
         case .transportProtocol:
-            let number = UInt8(truncatingIfNeeded: wanted.low)
-            if let known = layers.transport, known != number {
-                throw fail(left, expected: "one transport protocol in a rule")
-            }
-            layers.transport = number
+            layers.transport = UInt8(truncatingIfNeeded: wanted.low)
+            layers.hasTransport = true
         case .family:
-            guard let family = Family(rawValue: UInt8(truncatingIfNeeded: wanted.low)) else {
-                return
+            if let family = Family(rawValue: UInt8(truncatingIfNeeded: wanted.low)) {
+                layers.network = family
             }
-            if let known = layers.network, known != family {
-                throw fail(left, expected: "one network protocol in a rule")
-            }
-            layers.network = family
-        case .etherType:
-            let family: Family? =
-                wanted.low == 0x0800 ? .ipv4 : wanted.low == 0x86DD ? .ipv6 : nil
-            if let known = layers.network, known != family {
-                throw fail(left, expected: "one network protocol in a rule")
-            }
-            layers.network = family
         default: break
         }
     }
 
+    /// As nft: behind `meta l4proto { tcp, udp }` ports can be mapped, but only the fields all of
+    /// the protocols have can be read.
     private mutating func learnSet(_ left: Expression, _ right: Expression, isNegated: Bool) {
         guard case .selector(let selector) = left.kind, selector.tellsTransport, !isNegated else {
             return
         }
-        layers.hasTransportSet = true
+        guard case .set(let elements) = right.kind else { return }
+        layers.hasTransport = true
+        for element in elements {
+            if case .success(let value) = constant(element.key, .transportProtocol) {
+                layers.transports.append(UInt8(truncatingIfNeeded: value.low))
+            }
+        }
     }
 
     /// Puts `load` and the comparison behind it into one instruction, where the field is narrow.
@@ -249,11 +255,19 @@ extension RulesetCompiler {
     }
 
     /// A bucket of `burst` packets that refills at `count` packets in `unitSeconds`.
-    private mutating func limit(isOver: Bool, count: UInt32, unitSeconds: UInt32, burst: UInt32) {
+    private mutating func limit(
+        isOver: Bool, count: UInt32, unitSeconds: UInt32, burst: UInt32,
+        at position: SourcePosition
+    ) throws(Stop) {
         let nanoseconds = UInt64(unitSeconds) * 1_000_000_000
         let cost = nanoseconds / UInt64(count)
         let product = nanoseconds.multipliedReportingOverflow(by: UInt64(burst))
-        let maximum = (product.overflow ? UInt64.max : product.partialValue) / UInt64(count)
+        guard !product.overflow else {
+            throw fail(
+                at: position, found: "a burst of \(burst) packets",
+                expected: "one that, times the unit, fits 64 bits of nanoseconds")
+        }
+        let maximum = product.partialValue / UInt64(count)
         emit(.limit(Int32(ruleset.program.limits.count)))
         ruleset.program.limits.append(RateLimit(isOver: isOver, cost: cost, maximum: maximum))
         ruleset.state.buckets.append(RuleState.Bucket(tokens: maximum, last: nil))
@@ -320,7 +334,7 @@ extension RulesetCompiler {
             try target(address, family, syntax, &translation)
         }
         if let port = syntax.port {
-            guard layers.transport != nil || layers.hasTransportSet else {
+            guard layers.hasTransport else {
                 throw fail(
                     port, expected: "ports only behind a match of the transport protocol")
             }
@@ -340,8 +354,13 @@ extension RulesetCompiler {
             throw fail(here, expected: "the family of its table")
         case (.ip, _): return .ipv4
         case (.ip6, _): return .ipv6
-        case (.inet, let family?): return family
+        case (.inet, let family?):
+            guard layers.network == nil || layers.network == family else {
+                throw fail(here, expected: "the family the rule asks for")
+            }
+            return family
         case (.inet, nil):
+            if let family = layers.network { return family }
             throw fail(
                 here,
                 expected: "'\(statement.text) ip to' or '\(statement.text) ip6 to' in a table of "
@@ -361,8 +380,8 @@ extension RulesetCompiler {
         case .range(let low, let high):
             translation.range.firstAddress = try value(low, type)
             translation.range.lastAddress = try value(high, type)
-            guard translation.range.firstAddress < translation.range.lastAddress else {
-                throw fail(expression, expected: "a range that begins below its end")
+            guard translation.range.firstAddress <= translation.range.lastAddress else {
+                throw fail(expression, expected: "a range that does not begin behind its end")
             }
         case .prefix(let inner, let length):
             let mask = Address.mask(prefix: length, family)
@@ -401,7 +420,7 @@ extension RulesetCompiler {
         emit(.lookUp(0, table: table, into: 0))
         translation.addressRegister = 0
         if holdsPort {
-            guard layers.transport != nil || layers.hasTransportSet else {
+            guard layers.hasTransport else {
                 throw fail(
                     map, expected: "ports only behind a match of the transport protocol")
             }
@@ -425,8 +444,8 @@ extension RulesetCompiler {
             return
         case .range(let low, let high):
             let bounds = try (value(low, .port), value(high, .port))
-            guard bounds.0 < bounds.1 else {
-                throw fail(expression, expected: "a range that begins below its end")
+            guard bounds.0 <= bounds.1 else {
+                throw fail(expression, expected: "a range that does not begin behind its end")
             }
             translation.range.firstPort = UInt16(truncatingIfNeeded: bounds.0.low)
             translation.range.lastPort = UInt16(truncatingIfNeeded: bounds.1.low)

@@ -216,6 +216,7 @@ extension RulesetCompiler {
             }
             return Loaded(types: types, first: first)
         case .map(let key, let map):
+            try refuseOpenFamily(key)
             let loaded = try load(key, into: first)
             let (table, data) = try mapTable(map, keys: loaded.types, wanted: nil)
             emit(.lookUp(first, table: table, into: first))
@@ -260,6 +261,7 @@ extension RulesetCompiler {
         hashOf key: Expression, _ modulus: UInt32, _ offset: UInt32, _ seed: UInt32?,
         into first: Register
     ) throws(Stop) -> Loaded {
+        try refuseOpenFamily(key)
         let loaded = try load(key, into: first)
         var parts: [HashExpression.Part] = []
         for type in loaded.types {
@@ -282,6 +284,17 @@ extension RulesetCompiler {
         ruleset.state.seeds.append(seed)
         emit(.hash(first, Int32(ruleset.program.hashes.count - 1)))
         return Loaded(types: [.integer32], first: first)
+    }
+
+    /// As nft: in keys of sets the address says which family it is of.
+    mutating func refuseOpenFamily(_ key: Expression) throws(Stop) {
+        switch key.kind {
+        case .selector(let selector) where selector.leavesFamilyOpen:
+            throw fail(key, expected: "'ip' or 'ip6' before the address in the key of a set")
+        case .concatenation(let parts):
+            for part in parts { try refuseOpenFamily(part) }
+        default: break
+        }
     }
 
     // MARK: Layers
@@ -307,7 +320,7 @@ extension RulesetCompiler {
         }
         if [.originalSourcePart, .originalDestinationPart, .replySourcePart,
             .replyDestinationPart].contains(selector.field),
-            layers.transport == nil, !layers.hasTransportSet
+            !layers.hasTransport
         {
             throw fail(
                 expression, expected: "a match of the transport protocol before the ports")
@@ -335,17 +348,17 @@ extension RulesetCompiler {
     }
 
     mutating func require(_ transport: UInt8, at expression: Expression) throws(Stop) {
-        if let known = layers.transport {
-            guard known == transport else {
-                let name = Vocabulary.protocols.first { $0.value == UInt64(known) }?.name
-                throw fail(
-                    expression,
-                    expected: "a field of protocol \(name ?? "\(known)"), which the rule asks for")
-            }
-            return
+        let known = layers.transport ?? layers.transports.first { $0 != transport }
+        if let known, known != transport {
+            let name = Vocabulary.protocols.first { $0.value == UInt64(known) }?.name
+            throw fail(
+                expression,
+                expected: "a field of protocol \(name ?? "\(known)"), which the rule asks for")
         }
+        guard layers.transport == nil else { return }
         emit(.test(.transportProtocol, mask: .max, .equal, UInt64(transport)))
         layers.transport = transport
+        layers.hasTransport = true
     }
 
     /// The rule needs the tracker (spec policy.md §2).

@@ -36,6 +36,12 @@ struct RulesetCompiler {
     }
 
     mutating func compile() -> Ruleset {
+        guard interfaces.count <= RulesetLimits.interfaces else {
+            report(
+                at: SourcePosition(line: 1, column: 1), found: "\(interfaces.count) interfaces",
+                expected: "at most \(RulesetLimits.interfaces)")
+            return ruleset
+        }
         placeChains()
         for table in syntax.tables.indices {
             for set in syntax.tables[table].sets.indices {
@@ -115,7 +121,7 @@ struct RulesetCompiler {
     }
 
     /// The chain's index in the program.
-    func target(_ name: String, at position: SourcePosition) -> Int? {
+    func target(_ name: String) -> Int? {
         syntax.tables[table].chainIndex[name].map { firstChain[table] + $0 }
     }
 
@@ -140,6 +146,7 @@ struct RulesetCompiler {
             overlaps: set.hasIntervals
                 ? set.mergesOverlaps ? .merged : .refused : .intervalsRefused)
         compiledSets[key] = compiled
+        noteMapJumps(set.elements)
         return compiled
     }
 
@@ -191,8 +198,10 @@ struct Layers {
     /// The network protocol: the table's, or what the rule has asked for.
     var network: Family?
     var transport: UInt8?
-    /// The rule asked for one of several transport protocols.
-    var hasTransportSet = false
+    /// The protocols of a `meta l4proto { … }`; empty where none was asked for.
+    var transports: [UInt8] = []
+    /// Some match of the transport protocol came before: what ports are allowed behind.
+    var hasTransport = false
 
     init() {}
 

@@ -55,6 +55,8 @@ public enum RulesetLimits {
     public static let statementsPerRule = 64
     /// Elements of all sets and maps together, after interface wildcards are spelled out.
     public static let setElements = 1 << 20
+    /// Elements of a set of concatenations that has intervals: it is searched from end to end.
+    public static let intervalConcatenations = 4096
     /// Parts of a concatenation.
     public static let concatenatedFields = 8
     /// Sets within sets, parentheses, defines within defines.

@@ -24,6 +24,8 @@ struct RulesetToken: Sendable {
         case sign
         case newline
         case end
+        /// Where no token could be read; the finding is written down already.
+        case unreadable
     }
 
     var kind: Kind
@@ -41,7 +43,7 @@ struct RulesetToken: Sendable {
         case .quoted: "\"\(text)\""
         case .variable: "'$\(text)'"
         case .setName: "'@\(text)'"
-        case .word, .number, .address, .sign: "'\(text)'"
+        case .word, .number, .address, .sign, .unreadable: "'\(text)'"
         }
     }
 }
@@ -68,6 +70,7 @@ struct RulesetLexer {
     /// A character or number no token can begin with, or a token that does not end.
     struct Failure: Error {
         var position: SourcePosition
+        var bytes: Range<Int>
         var found: String
         var expected: String
     }
@@ -104,7 +107,7 @@ struct RulesetLexer {
         offset += 1
         while let next = peek(), next & 0xC0 == 0x80 { offset += 1 }
         throw Failure(
-            position: position, found: "'\(printable(start, offset))'",
+            position: position, bytes: start..<offset, found: "'\(printable(start, offset))'",
             expected: "a word, number, address or sign of nftables")
     }
 
@@ -140,7 +143,7 @@ struct RulesetLexer {
             }
         }
         throw Failure(
-            position: position, found: "a quotation without end",
+            position: position, bytes: start..<offset, found: "a quotation without end",
             expected: "'\"' before the end of the line")
     }
 
@@ -151,8 +154,8 @@ struct RulesetLexer {
         offset += 1
         guard let first = peek(), first.startsWord else {
             throw Failure(
-                position: position, found: "'\(printable(start, offset))' without a name",
-                expected: "a name right behind it")
+                position: position, bytes: start..<offset,
+                found: "'\(printable(start, offset))' without a name", expected: "a name right behind it")
         }
         skip { $0.continuesWord }
         let kind: RulesetToken.Kind = sigil == UInt8(ascii: "$") ? .variable : .setName
@@ -173,7 +176,7 @@ struct RulesetLexer {
         let isOctal = !isHex && digits.count > 1 && digits.hasPrefix("0")
         guard let value = UInt64(digits, radix: isHex ? 16 : isOctal ? 8 : 10) else {
             throw Failure(
-                position: position, found: "'\(spelled)'",
+                position: position, bytes: start..<offset, found: "'\(spelled)'",
                 expected: isOctal
                     ? "an octal number behind the leading 0" : "a number of at most 64 bits")
         }

@@ -3,20 +3,30 @@ internal import Wire
 // Tables, chains and sets, in block form (`table ip nat { … }`) and as commands (`add rule …`).
 
 extension RulesetParser {
-    /// Words that cannot name a table, chain or set, because nft's grammar wants them elsewhere.
-    static let reservedWords: Set<String> = Set(
-        matchWords + statementWords + [
-            "table", "chain", "rule", "set", "map", "element", "add", "insert", "delete", "flush",
-            "list", "create", "replace", "destroy", "reset", "define", "redefine", "undefine",
-            "include", "type", "typeof", "hook", "policy", "flags", "elements", "size", "vmap",
-            "inet", "arp", "bridge", "netdev", "and", "or", "xor", "eq", "ne", "lt", "gt", "le",
-            "ge", "queue", "handle", "index", "comment", "ruleset", "device", "devices", "quota",
-            "mark",
-        ])
+    /// Words that cannot name a table, chain, set or define, as observed with nft 1.0.6.
+    static let reservedWords: Set<String> = [
+        "accept", "add", "ah", "all", "and", "arp", "auto-merge", "bridge", "cgroup", "chain",
+        "comment", "comp", "constant", "continue", "counter", "cpu", "create", "ct", "day",
+        "dccp", "define", "delete", "describe", "device", "devices", "dnat", "drop", "dst",
+        "dup", "dynamic", "ecn", "element", "elements", "eq", "esp", "ether", "exists",
+        "expires", "export", "fib", "flags", "flow", "flowtable", "flush", "frag", "fwd",
+        "gc-interval", "ge", "goto", "gt", "handle", "hbh", "hook", "hour", "ibriport",
+        "ibrname", "icmp", "icmpv6", "igmp", "iif", "iifgroup", "iifname", "iiftype", "import",
+        "include", "index", "inet", "insert", "interval", "ip", "ip6", "ipsec", "jhash", "jump",
+        "le", "limit", "list", "log", "lshift", "lt", "map", "mark", "masquerade", "meta",
+        "meter", "mh", "missing", "monitor", "ne", "netdev", "nftrace", "not", "notrack",
+        "numgen", "obriport", "obrname", "offload", "oif", "oifgroup", "oifname", "oiftype",
+        "or", "osf", "pkttype", "policy", "position", "priority", "queue", "quota", "random",
+        "redefine", "redirect", "reject", "rename", "replace", "reset", "return", "rshift",
+        "rt", "rtclassid", "rule", "ruleset", "sctp", "secmark", "set", "size", "skgid",
+        "skuid", "snat", "socket", "srh", "symhash", "synproxy", "table", "tcp", "th", "time",
+        "timeout", "tproxy", "type", "typeof", "udp", "udplite", "undefine", "update", "vlan",
+        "vmap", "xor", "xt",
+    ]
 
     private static let commands = [
         "table", "chain", "rule", "set", "map", "element", "add", "create", "insert", "delete",
-        "flush", "define", "redefine",
+        "flush", "define", "redefine", "undefine",
     ]
 
     /// One statement at the top of the text.
@@ -26,6 +36,7 @@ extension RulesetParser {
         }
         switch current.text {
         case "define", "redefine": try define()
+        case "undefine": try undefine()
         case "table", "chain", "rule", "set", "map", "element": try object(inserts: false)
         case "add", "create":
             advance()
@@ -164,6 +175,7 @@ extension RulesetParser {
     private mutating func chain(in table: Int) throws(Stop) {
         let name = try name(of: "chain")
         let index: Int
+        let isNew = syntax.tables[table].chainIndex[name.text] == nil
         if let known = syntax.tables[table].chainIndex[name.text] {
             index = known
         } else {
@@ -179,8 +191,14 @@ extension RulesetParser {
             syntax.tables[table].chainIndex[name.text] = index
         }
         guard isSign("{") else { return }
+        let wasBase = isNew || syntax.tables[table].chains[index].base != nil
         try block { parser throws(Stop) in try parser.chainItem(table, index) }
         let chain = syntax.tables[table].chains[index]
+        if let base = chain.base, !wasBase {
+            throw fail(
+                at: base.position, found: "a hook for a chain that has been added without one",
+                expected: "type, hook and priority where the chain is first named")
+        }
         if let position = chain.policyPosition, chain.base == nil {
             throw fail(
                 at: position, found: "a policy in a chain without hook",
@@ -287,12 +305,8 @@ extension RulesetParser {
     /// A number, a name, or a name and a distance: `mangle + 10`.
     private mutating func priority(at hook: Hook) throws(Stop) -> Int32 {
         let names = Self.priorities.map(\.word)
-        if isSign("-") || isSign("+") {
-            let isNegative = isSign("-")
-            advance()
-            let limit = UInt64(Int32.max) + (isNegative ? 1 : 0)
-            let value = Int64(try number(0...limit, "a priority"))
-            return Int32(isNegative ? -value : value)
+        if take(sign: "-") {
+            return Int32(-Int64(try number(0...UInt64(Int32.max) + 1, "a priority")))
         }
         if case .number = current.kind {
             return Int32(try number(0...UInt64(Int32.max), "a priority"))

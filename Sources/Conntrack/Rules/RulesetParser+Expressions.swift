@@ -15,7 +15,7 @@ extension RulesetParser {
         return expression(.map(value, set), from: start)
     }
 
-    /// The `{ … }`, `@name` or `$name` behind `map` and `vmap`.
+    /// The `{ … }` or `@name` behind `map` and `vmap`.
     mutating func mapOperand() throws(Stop) -> Expression {
         if isSign("{") { return try setLiteral() }
         let token = current
@@ -23,11 +23,6 @@ extension RulesetParser {
             advance()
             return Expression(
                 kind: .namedSet(token.text), position: token.position, text: "@" + token.text)
-        }
-        if token.kind == .variable {
-            let value = try variable()
-            if case .set = value.kind { return value }
-            throw fail(at: token, expected: "a define that holds '{ key : value, … }'")
         }
         throw fail(expected: "'{ key : value, … }' or '@' and the name of a map")
     }
@@ -61,7 +56,7 @@ extension RulesetParser {
         return parser.expression(.selector(selector), from: start)
     }
 
-    private mutating func numberGenerator(from start: RulesetToken) throws(Stop) -> Expression {
+    mutating func numberGenerator(from start: RulesetToken) throws(Stop) -> Expression {
         let isRandom = isWord("random")
         guard isRandom || isWord("inc") else {
             throw fail(expected: "'inc' or 'random'", near: ["inc", "random"])
@@ -77,7 +72,7 @@ extension RulesetParser {
             .numberGenerator(isRandom: isRandom, modulus: modulus, offset: offset), from: start)
     }
 
-    private mutating func hash(from start: RulesetToken) throws(Stop) -> Expression {
+    mutating func hash(from start: RulesetToken) throws(Stop) -> Expression {
         let key = try concatenatedLeft()
         try expect(word: "mod")
         let modulus = UInt32(try number(1...UInt64(UInt32.max), "the modulus"))
@@ -233,7 +228,7 @@ extension RulesetParser {
             return try parser.variable()
         case .sign where token.text == "(":
             return try parser.parenthesized(operand: rightOperand)
-        case .setName, .sign, .newline, .end:
+        case .setName, .sign, .newline, .end, .unreadable:
             throw parser.fail(expected: "a value")
         }
     }
@@ -243,15 +238,15 @@ extension RulesetParser {
         let start = current
         try enter()
         try expect(sign: "{")
-        skipNewlines()
+        skipNewline()
         var elements: [ElementSyntax] = []
-        while !isSign("}") {
+        repeat {
             elements.append(try element())
             try count(elements: 1)
-            skipNewlines()
+            skipNewline()
             guard take(sign: ",") else { break }
-            skipNewlines()
-        }
+            skipNewline()
+        } while !isSign("}")
         guard isSign("}") else { throw fail(expected: "',' or '}'") }
         advance()
         leave()
@@ -272,9 +267,7 @@ extension RulesetParser {
         }
         let key = try concatenatedRight()
         if take(word: "comment") { _ = try quotedText("a comment", limit: 128) }
-        skipNewlines()
         guard take(sign: ":") else { return ElementSyntax(key: key) }
-        skipNewlines()
         let start = current
         if let verdict = try verdictIfAny() {
             return ElementSyntax(key: key, data: expression(.verdict(verdict), from: start))

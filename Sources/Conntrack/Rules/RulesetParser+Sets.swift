@@ -7,25 +7,30 @@ extension RulesetParser {
     mutating func set(in table: Int, isMap: Bool) throws(Stop) {
         let what = isMap ? "map" : "set"
         let name = try name(of: what)
-        guard syntax.tables[table].setIndex[name.text] == nil else {
-            throw fail(
-                at: name.position, found: "a second '\(name.text)'",
-                expected: "one definition of each set and map")
-        }
         var set = SetSyntax(name: name.text, position: name.position, isMap: isMap)
         guard isSign("{") else { throw fail(expected: "'{' and the \(what)'s type") }
         var known: Set<String> = []
-        // The items go to a copy: a block's closure owns the parser while it runs.
+        let findingCount = findings.count
         try block { parser throws(Stop) in
             try parser.setItem(&set, known: &known)
         }
+        guard findings.count == findingCount else { return }
         guard !set.keys.isEmpty else {
             throw fail(
                 at: name.position, found: "\(what) '\(name.text)' without a type",
                 expected: "'type …' or 'typeof …' in its block")
         }
-        syntax.tables[table].setIndex[name.text] = syntax.tables[table].sets.count
-        syntax.tables[table].sets.append(set)
+        guard let index = syntax.tables[table].setIndex[name.text] else {
+            syntax.tables[table].setIndex[name.text] = syntax.tables[table].sets.count
+            syntax.tables[table].sets.append(set)
+            return
+        }
+        guard syntax.tables[table].sets[index].hasShape(of: set) else {
+            throw fail(
+                at: name.position, found: "another '\(name.text)' of a different kind",
+                expected: "the type and flags it has already")
+        }
+        syntax.tables[table].sets[index].elements += set.elements
     }
 
     private mutating func setItem(
@@ -101,10 +106,20 @@ extension RulesetParser {
     }
 
     private mutating func typeOfSelector() throws(Stop) -> DataType {
-        if isWord("numgen") || isWord("jhash") {
-            throw fail(expected: "a packet field: '\(current.text)' is not supported in 'typeof'")
+        let start = current
+        if take(word: "numgen") {
+            _ = try numberGenerator(from: start)
+            return .integer32
         }
-        return try selector().type
+        if take(word: "jhash") {
+            _ = try hash(from: start)
+            return .integer32
+        }
+        let selector = try selector()
+        guard !selector.leavesFamilyOpen else {
+            throw fail(at: start, expected: "'ip' or 'ip6' before the address")
+        }
+        return selector.type
     }
 
     private mutating func setFlags(_ set: inout SetSyntax) throws(Stop) {

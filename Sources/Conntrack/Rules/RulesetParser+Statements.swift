@@ -126,6 +126,9 @@ extension RulesetParser {
         }
         advance()
         let mask = try rightSide()
+        guard case .list = mask.kind else {
+            throw fail(expected: "',' and more flags: a mask of one flag is not nft's")
+        }
         return .matchMasked(left, isNegated: relation == .notEqual, value: right, mask: mask)
     }
 
@@ -184,6 +187,8 @@ extension RulesetParser {
         switch current.kind {
         case .number, .variable, .quoted: return try rangeOrValue()
         case .word where Self.matchWords.contains(current.text) || current.text == "mark":
+            return try leftSide()
+        case .sign where following.kind == .word:  // `(ct mark & 1) | 2`
             return try leftSide()
         default: return try rangeOrValue()
         }
@@ -271,14 +276,12 @@ extension RulesetParser {
         let options = ["prefix", "level", "group", "snaplen", "queue-threshold", "flags"]
         while current.kind == .word, options.contains(current.text) {
             let option = current
-            guard seen.insert(option.text).inserted else {
-                throw fail(expected: "each option of 'log' once")
-            }
+            seen.insert(option.text)
             advance()
             switch option.text {
             case "prefix":
-                guard current.kind == .quoted || current.kind == .word else {
-                    throw fail(expected: "a prefix in double quotes")
+                guard !current.text.utf8.contains(UInt8(ascii: "$")) else {
+                    throw fail(expected: "a prefix without '$': defines are not filled in here")
                 }
                 log.prefix = try quotedText("a prefix", limit: RuleLog.prefixByteCount)
             case "level":
@@ -331,7 +334,7 @@ extension RulesetParser {
             throw fail(expected: "tcp reset, icmp, icmpv6 or icmpx", near: kinds + ["tcp"])
         }
         advance()
-        if !take(word: "type") { _ = take(word: "code") }
+        _ = take(word: "type")
         let (symbols, maximum): (Vocabulary.Symbols, UInt64) =
             switch kind {
             case "icmp": (Vocabulary.icmpCodes, 255)

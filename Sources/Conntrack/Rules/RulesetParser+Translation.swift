@@ -18,9 +18,14 @@ extension RulesetParser {
             try targetFamily(&translation)
             try expect(word: "to")
             try target(&translation)
-        case .masquerade, .redirect:
+        case .masquerade:
             if take(word: "to") {
                 try expect(sign: ":")
+                translation.port = try portPart()
+            }
+        case .redirect:
+            if take(word: "to") {
+                _ = take(sign: ":")
                 translation.port = try portPart()
             }
         }
@@ -45,7 +50,7 @@ extension RulesetParser {
     }
 
     private mutating func target(_ translation: inout TranslationSyntax) throws(Stop) {
-        if take(sign: ":") {
+        if translation.family == nil, take(sign: ":") {
             translation.port = try portPart()
             return
         }

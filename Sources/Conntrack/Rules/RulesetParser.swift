@@ -76,13 +76,12 @@ struct RulesetParser {
         if isSign("{") { braces += 1 }
         if isSign("}") { braces = max(0, braces - 1) }
         current = following
-        while true {
-            do {
-                following = try lexer.next()
-                return
-            } catch {
-                report(at: error.position, found: error.found, expected: error.expected)
-            }
+        do {
+            following = try lexer.next()
+        } catch {
+            report(at: error.position, found: error.found, expected: error.expected)
+            following = RulesetToken(
+                kind: .unreadable, text: "", position: error.position, bytes: error.bytes)
         }
     }
 
@@ -112,14 +111,17 @@ struct RulesetParser {
         guard take(word: text) else { throw fail(expected: "'\(text)'", near: [text]) }
     }
 
-    mutating func skipNewlines() {
-        while current.kind == .newline { advance() }
+    /// Inside a set nft takes one line end at a time, and no blank lines.
+    mutating func skipNewline() {
+        if current.kind == .newline { advance() }
     }
 
     /// A name of a table, chain or set.
     mutating func name(of what: String) throws(Stop) -> (text: String, position: SourcePosition) {
         let token = current
-        guard token.kind == .word, !token.text.utf8.contains(UInt8(ascii: "*")) else {
+        guard token.kind == .word, token.text.utf8.first?.startsWord == true,
+            !token.text.utf8.contains(UInt8(ascii: "*"))
+        else {
             throw fail(expected: "the name of a \(what)")
         }
         guard !Self.reservedWords.contains(token.text) else {
@@ -230,6 +232,7 @@ struct RulesetParser {
     mutating func fail(
         at token: RulesetToken, expected: String, near words: [String] = []
     ) -> Stop {
+        guard token.kind != .unreadable else { return Stop() }
         report(
             at: token.position, found: token.quotedText, expected: expected,
             suggestion: token.kind == .word ? Self.nearest(to: token.text, in: words) : nil)
@@ -265,8 +268,7 @@ struct RulesetParser {
         let isRedefinition = isWord("redefine")
         advance()
         let token = current
-        guard token.kind == .word else { throw fail(expected: "a name to define") }
-        advance()
+        _ = try name(of: "define")
         let last = scopes.count - 1
         if scopes[last][token.text] != nil, !isRedefinition {
             throw fail(at: token, expected: "a name that is not defined yet, or 'redefine'")
@@ -276,6 +278,9 @@ struct RulesetParser {
             throw fail(at: token, expected: "at most \(RulesetLimits.defines) defines")
         }
         try expect(sign: "=")
+        guard current.kind != .word || !Self.reservedWords.contains(current.text) else {
+            throw fail(expected: "a value, which cannot be a word of the language; quotes may help")
+        }
         let value = try rightSide()
         let measure = value.measure
         guard measure.size <= RulesetLimits.defineSize,
@@ -287,6 +292,16 @@ struct RulesetParser {
                     + "\(RulesetLimits.nestingDepth) deep")
         }
         scopes[last][token.text] = Define(expression: value, size: measure.size)
+    }
+
+    /// `undefine NAME`
+    mutating func undefine() throws(Stop) {
+        advance()
+        let token = current
+        _ = try name(of: "define")
+        guard scopes[scopes.count - 1].removeValue(forKey: token.text) != nil else {
+            throw fail(at: token, expected: "a name that is defined")
+        }
     }
 
     /// The value of the `$name` that is the current token.

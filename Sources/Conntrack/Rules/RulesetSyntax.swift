@@ -151,7 +151,7 @@ struct ChainSyntax: Sendable {
 }
 
 struct SetSyntax: Sendable {
-    enum Data: Sendable {
+    enum Data: Sendable, Hashable {
         case none
         case verdict
         case values([DataType])
@@ -167,6 +167,12 @@ struct SetSyntax: Sendable {
     /// `size N`: the most elements it may hold.
     var size: Int?
     var elements: [ElementSyntax] = []
+
+    /// Whether `other` may be the same set, named again to add to it.
+    func hasShape(of other: SetSyntax) -> Bool {
+        isMap == other.isMap && keys == other.keys && data == other.data
+            && hasIntervals == other.hasIntervals
+    }
 }
 
 struct TableSyntax: Sendable {
