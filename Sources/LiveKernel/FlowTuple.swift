@@ -72,14 +72,16 @@ extension FlowTuple {
         let start = header.payload
         let bytes = packet.span
         if isICMP {
-            guard start + 8 <= packet.count else { return nil }
+            // Two bytes less than a header hold all of it; whether that is a packet the tracker
+            // takes is not asked here.
+            guard start + 6 <= packet.count else { return nil }
             first = bytes.bigEndianUInt16(at: start + 4)
             second = bytes.bigEndianUInt16(at: start)
         } else if protocolNumber == IPProtocol.gre {
-            // Version 1 carries a call id; version 0's keys are not read.
-            guard start + 4 <= packet.count else { return nil }
-            guard packet[start + 1] & 7 == 1 else { return }
-            guard start + 8 <= packet.count else { return nil }
+            // Only version 1 with all of its header has keys, and then only PPTP is a tuple.
+            let isCall = start + 8 <= packet.count && packet[start + 1] & 7 == 1
+            guard isCall else { return }
+            guard bytes.bigEndianUInt16(at: start + 2) == 0x880B else { return nil }
             second = bytes.bigEndianUInt16(at: start + 6)
         } else if Self.hasPorts(protocolNumber) {
             guard start + 4 <= packet.count else { return nil }

@@ -91,9 +91,9 @@ public struct IngressChooser: Sendable {
         fallback = node.interfaces.firstIndex { $0.isDefault } ?? 0
     }
 
-    /// The index of the interface `packet` comes in by.
+    /// The index of the interface `packet` comes in by; the first where no source can be read.
     public func interface(for packet: [UInt8]) -> Int {
-        guard let (family, source) = FlowTuple.source(of: packet) else { return fallback }
+        guard let (family, source) = FlowTuple.source(of: packet) else { return 0 }
         var best = (length: -1, interface: fallback)
         for candidate in candidates where candidate.family == family {
             let mask = Address.mask(prefix: candidate.length, family)

@@ -39,6 +39,7 @@ enum RouterSetup {
         ("net.ipv4.ip_forward", "1"),
         ("net.ipv4.conf.all.rp_filter", "0"),
         ("net.ipv4.conf.default.rp_filter", "0"),
+        ("net.ipv4.conf.all.accept_local", "1"),
         ("net.ipv4.conf.all.send_redirects", "0"),
         ("net.ipv4.conf.default.send_redirects", "0"),
         ("net.ipv6.conf.default.accept_dad", "0"),

@@ -7,11 +7,12 @@ public struct ModelArm: ~Copyable {
     /// Unix time of the first packet: any will do, and it is part of the run.
     private static let epochNanoseconds: UInt64 = 1_700_000_000_000_000_000
 
-    private struct Catcher: ReplayObserver {
+    private struct Catcher: ReplaySink {
         var outcome: PacketOutcome?
+        var isClosed: Bool { false }
 
-        mutating func saw(_ outcome: PacketOutcome) { self.outcome = outcome }
-        mutating func saw(_ event: ConntrackEvent) {}
+        mutating func take(_ outcome: PacketOutcome) { self.outcome = outcome }
+        mutating func take(_ event: ConntrackEvent, _ base: TimeBase) {}
     }
 
     private var replayer: Replayer

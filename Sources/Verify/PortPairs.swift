@@ -11,7 +11,7 @@ struct PortPairs: Sendable {
     private var expected: [Key: Key] = [:]
     /// Ranges the rules name.
     private let ranges: [ClosedRange<Int>]
-    /// Whether the last `accept`s made a new pair.
+    /// Whether this packet made a new pair.
     private(set) var hasJustPaired = false
 
     private struct Key: Hashable, Sendable {
@@ -34,16 +34,13 @@ struct PortPairs: Sendable {
         return true
     }
 
-    /// Forgets the pairs of entries that have ended; a packet's comparison is over.
-    mutating func forgetEnded(_ left: [EventRecord], _ right: [EventRecord]) {
-        hasJustPaired = false
-        for event in left where event.type == "DESTROY" {
-            forget(expected: Key(proto: event.entry.proto, tuple: event.entry.reply))
-        }
-        for event in right where event.type == "DESTROY" {
-            let key = Key(proto: event.entry.proto, tuple: event.entry.reply)
-            if let one = expected[key] { forget(expected: one) }
-        }
+    /// A packet's comparison begins.
+    mutating func begin() { hasJustPaired = false }
+
+    /// Forgets the pair of an entry that has ended.
+    mutating func forget(_ left: EntryRecord, _ right: EntryRecord) {
+        forget(expected: Key(proto: left.proto, tuple: left.reply))
+        if let one = expected[Key(proto: right.proto, tuple: right.reply)] { forget(expected: one) }
     }
 
     private mutating func forget(expected key: Key) {

@@ -88,6 +88,7 @@ public enum Verification {
             let named = packet.interface.flatMap { name in
                 liveNode.interfaces.firstIndex { $0.name == name }
             }
+            // Told to both: where a packet comes in is the trace's to say, not the kernel's.
             let interface = named ?? chooser.interface(for: packet.bytes)
             let began = start ?? packet.nanoseconds
             start = began
@@ -96,7 +97,7 @@ public enum Verification {
                 traceTime: packet.nanoseconds > began ? packet.nanoseconds - began : 0)
             let found = model.send(
                 packet.bytes, number: number,
-                on: named.map { liveNode.interfaces[$0].name }, nanoseconds: step.nanoseconds)
+                on: liveNode.interfaces[interface].name, nanoseconds: step.nanoseconds)
             let differences = comparison.differences(expected: step.outcome, found: found)
             if result.first == nil {
                 history.append(step.outcome)
