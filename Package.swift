@@ -64,6 +64,13 @@ let package = Package(
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
             swiftSettings: strict),
+        .target(name: "Captures", dependencies: ["Wire"], swiftSettings: strict),
+        .executableTarget(
+            name: "make-captures",
+            dependencies: [
+                "Captures", .product(name: "ArgumentParser", package: "swift-argument-parser"),
+            ],
+            swiftSettings: strict),
         .testTarget(name: "WireTests", dependencies: ["Wire"], swiftSettings: strict),
         .testTarget(
             name: "ConntrackTests", dependencies: ["Wire", "Conntrack"], exclude: ["Fixtures"],
@@ -76,8 +83,11 @@ let package = Package(
             swiftSettings: strict),
         .testTarget(
             name: "ReplayTests",
-            dependencies: ["Wire", "Conntrack", "Scenario", "Report", "Replay", "LinuxCalls"],
+            dependencies: [
+                "Wire", "Conntrack", "Scenario", "Report", "Replay", "LinuxCalls", "Captures",
+            ],
             exclude: ["Fixtures"], swiftSettings: strict),
+        .testTarget(name: "CommandTests", dependencies: ["ctlab"], swiftSettings: strict),
         .testTarget(name: "TidyTests", swiftSettings: strict),
     ]
 )

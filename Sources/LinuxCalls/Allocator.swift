@@ -19,7 +19,9 @@ public struct MemoryReading: Sendable, Hashable {
             let allocated = read("stats.allocated"), let resident = read("stats.resident")
         else { return nil }
         var usage = rusage()
-        guard unsafe getrusage(__rusage_who_t(RUSAGE_SELF.rawValue), &usage) == 0 else { return nil }
+        guard unsafe getrusage(__rusage_who_t(RUSAGE_SELF.rawValue), &usage) == 0 else {
+            return nil
+        }
         return MemoryReading(
             allocatedByteCount: allocated, residentByteCount: resident,
             peakResidentByteCount: usage.ru_maxrss * 1024)

@@ -93,7 +93,7 @@ struct ReplayCommand: ParsableCommand {
         var replayer = Replayer(configuration, wants: wants)
         var output = ReplayOutput(
             format: format, isColoured: isColoured, showsEvents: events,
-            interfaceNames: configuration.interfaces.map(\.name))
+            interfaceNames: configuration.interfaces.map(\.name), isLive: trace == "-")
         var notes = CaptureNotes()
         var ending: (any Error)?
         do {

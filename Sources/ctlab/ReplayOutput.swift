@@ -14,17 +14,17 @@ struct ReplayOutput: ReplaySink {
     private var json = JSONText()
     private var bytes: [UInt8] = []
 
-    /// Bytes that gather before they are written; a terminal gets every line at once.
+    /// Bytes that gather before they are written; somebody who is watching gets every line at once.
     private let flushByteCount: Int
 
     init(
         format: ReplayCommand.Format, isColoured: Bool, showsEvents: Bool,
-        interfaceNames: [String]
+        interfaceNames: [String], isLive: Bool
     ) {
         self.format = format
         text = OutcomeText(isColoured: isColoured, interfaceNames: interfaceNames)
         self.showsEvents = showsEvents
-        flushByteCount = StandardStream.output.isTerminal ? 1 : 64 << 10
+        flushByteCount = isLive || StandardStream.output.isTerminal ? 1 : 64 << 10
     }
 
     var isClosed: Bool { failure != nil }

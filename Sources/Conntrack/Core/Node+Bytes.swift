@@ -22,7 +22,9 @@ extension Node {
             return receive(fragment: packet, bytes, station, at: moment(now))
         }
         let arrived = packet
+        keep(bytes, arrived, layout)
         let end = receive(&packet, at: now)
+        transit.bytes.removeAll(keepingCapacity: true)
         var delivery = report(end, arrived, packet, at: moment(now))
         if end.verdict == .forwarded {
             let output = [UInt8](copying: bytes.extracting(0..<Int(arrived.networkByteCount)))
@@ -52,6 +54,7 @@ extension Node {
     ) -> Delivery {
         var packet = fragment
         let steps = plan.range(of: .prerouting, packet.tuple.family)
+        keep(bytes, fragment, PacketLayout())
         let datagramTuple = reassembly.tuple(of: fragment, bytes)
         if let end = run(steps.lowerBound..<station, .prerouting, &packet, at: now) {
             letGo(&packet)
@@ -75,10 +78,12 @@ extension Node {
         whole.health.insert(.reassembled)
         whole.fragmentByteCount = UInt16(clamping: datagram.largestFragment)
         let arrived = whole
+        keep(datagram.bytes.span, arrived, layout)
         let end =
             run(station + 1..<steps.upperBound, .prerouting, &whole, at: now)
             ?? route(&whole, at: now)
         letGo(&whole)
+        transit.bytes.removeAll(keepingCapacity: true)
         var delivery = report(end, arrived, whole, at: now)
         if end.verdict == .forwarded {
             delivery.out = transmissions(

@@ -27,6 +27,7 @@ public struct Node: ~Copyable {
     let routing: Routing
     var plan: PathPlan
     var effects = RuleEffects()
+    var transit = PacketInTransit()
     var reassembly: Reassembly
 
     public init(_ configuration: NodeConfiguration) {
@@ -110,14 +111,9 @@ public struct Node: ~Copyable {
     // MARK: What can be read
 
     /// What happened since it was last cleared.
-    public var journal: Journal { table.journal }
-
-    public mutating func clearJournal() { table.journal.clear() }
-
-    /// Whether the trackers' remarks (`nf_conntrack_log_invalid = 255`) go into the journal.
-    public var wantsRemarks: Bool {
-        get { table.journal.wantsRemarks }
-        set { table.journal.wantsRemarks = newValue }
+    public var journal: Journal {
+        _read { yield table.journal }
+        _modify { yield &table.journal }
     }
 
     public var counters: Counters { table.namespaces[Int(namespace.raw)].counters }
@@ -241,6 +237,7 @@ public struct Node: ~Copyable {
             effects.connectionMark = nil
             table.setMark(mark, packet.connection)
         }
+        if !effects.logs.isEmpty { writeRuleLogs(packet, hook, at: now) }
         return outcome
     }
 }

@@ -85,6 +85,9 @@ public struct Ruleset: Sendable {
     /// statement does, wherever it stands; notrack, and a nat chain without statement, do not.
     public func needsTracking(_ family: Family) -> Bool { tracked.contains(family) }
 
+    /// Whether a rule writes lines about packets.
+    public var logsPackets: Bool { !program.logs.isEmpty }
+
     /// Whether nat is at work for `family`: a base chain of type nat exists, whatever its rules.
     /// Then all four nat hooks exist and make null bindings (spec nat.md §1).
     public func needsNAT(_ family: Family) -> Bool {
