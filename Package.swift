@@ -76,8 +76,8 @@ let package = Package(
             dependencies: [
                 "Wire", "Conntrack", "Scenario", "Report", "Replay", "LinuxCalls", "Captures",
             ],
-            exclude: ["Fixtures"], swiftSettings: strict),
-        .testTarget(name: "CommandTests", dependencies: ["ctlab"], swiftSettings: strict),
+            swiftSettings: strict),
+        .testTarget(name: "CommandTests", dependencies: ["ctlab", "Captures"], swiftSettings: strict),
         .testTarget(name: "TidyTests", swiftSettings: strict),
     ]
 )

@@ -166,32 +166,27 @@ import Testing
 
     // MARK: Tests
 
-    @Test("a numbered conformance case has one test")
-    func numbersCasesOnce() {
-        var places: [String: [String]] = [:]
+    @Test("the tests of a numbered conformance case stand in one file")
+    func keepsCasesTogether() {
+        var files: [String: [String]] = [:]
         for file in SourceTree.tests {
-            for (index, line) in file.lines.enumerated() {
-                for name in Self.cases(in: line) {
-                    places[name, default: []].append("\(file.path):\(index + 1)")
-                }
-            }
+            let names = Set(file.lines.flatMap { Self.cases(in: $0) })
+            for name in names { files[name, default: []].append(file.path) }
         }
-        #expect(places.count > 20)
-        let twice = places.filter { $1.count > 1 }.sorted { $0.key < $1.key }
-        let text = twice.map { "\($0): \($1.joined(separator: ", "))" }.joined(separator: "\n")
+        #expect(files.count > 20)
+        let apart = files.filter { $1.count > 1 }.sorted { $0.key < $1.key }
+        let text = apart.map { "\($0): found in \($1.joined(separator: ", "))" }
+            .joined(separator: "\n")
         #expect(
-            twice.isEmpty, "\n\(text); give the case to one test and name the other by its rule")
+            apart.isEmpty,
+            "\n\(text); keep the case in one of them and name the other test by its rule")
     }
 
     /// `formats.md case 4` and so on, in a test's name.
     private static func cases(in line: Substring) -> [String] {
-        guard line.contains("@Test("), let range = line.firstRange(of: ".md case") else {
-            return []
-        }
-        let document = line[..<range.lowerBound].split { !$0.isLetter }.last ?? ""
-        let rest = line[range.upperBound...].drop { $0 == "s" }.prefix { $0 != ":" && $0 != "\"" }
-        return rest.split { !$0.isLetter && !$0.isNumber }
-            .filter { $0.first?.isNumber == true }
-            .map { "\(document).md case \($0)" }
+        guard line.contains("@Test("),
+            let found = line.firstMatch(of: /(\w+)\.md cases? (\d+(?:(?:, | and )\d+(?![.\d]))*)/)
+        else { return [] }
+        return found.output.2.split { !$0.isNumber }.map { "\(found.output.1).md case \($0)" }
     }
 }
