@@ -119,6 +119,7 @@ extension Packet {
         case (IPProtocol.tcp, _): readTCP(segment, verifies)
         case (IPProtocol.udp, _): readUDP(segment, verifies)
         case (IPProtocol.udpLite, _): readUDPLite(segment, verifies)
+        case (IPProtocol.sctp, _): readSCTP(segment, verifies)
         case (IPProtocol.icmp, .ipv4):
             if verifies, Checksum.of(segment) != 0 { health.insert(.badChecksum) }
             readQuotation(packet, &layout)
