@@ -47,6 +47,16 @@ let package = Package(
         .target(
             name: "Replay", dependencies: ["Wire", "Conntrack", "Scenario", "Report"],
             swiftSettings: strict),
+        .target(
+            name: "LiveKernel", dependencies: ["Wire", "Report", "LinuxCalls"],
+            swiftSettings: strict),
+        .target(name: "Fuzz", dependencies: ["Wire"], swiftSettings: strict),
+        .target(
+            name: "Verify",
+            dependencies: [
+                "Wire", "Conntrack", "Scenario", "Report", "Replay", "LiveKernel", "Fuzz",
+            ],
+            swiftSettings: strict),
         .executableTarget(
             name: "ctlab",
             dependencies: [
@@ -77,7 +87,7 @@ let package = Package(
                 "Wire", "Conntrack", "Scenario", "Report", "Replay", "LinuxCalls", "Captures",
             ],
             swiftSettings: strict),
-        .testTarget(name: "CommandTests", dependencies: ["ctlab", "Captures"], swiftSettings: strict),
+        .testTarget(name: "CommandTests", dependencies: ["ctlab"], swiftSettings: strict),
         .testTarget(name: "TidyTests", swiftSettings: strict),
     ]
 )

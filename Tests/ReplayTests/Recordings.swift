@@ -1,8 +1,9 @@
 import Foundation
 import LinuxCalls
 import Testing
+import Wire
 
-/// What a live 6.18 kernel did with 44 traces: the fixtures under `Tests/Corpus`.
+/// What a live 6.18 kernel did with 44 traces: the files under `Tests/Corpus`.
 enum Recordings {
     static let folder = URL(filePath: #filePath)
         .deletingLastPathComponent().deletingLastPathComponent().appending(path: "Corpus")
@@ -18,6 +19,15 @@ enum Recordings {
     static func lines(_ name: String) throws -> [String] {
         let bytes = try contents(folder.appending(path: name + ".kernel.jsonl.gz").path)
         return String(decoding: bytes, as: UTF8.self).split(separator: "\n").map(String.init)
+    }
+
+    /// The trace a recording is about.
+    static func capture(_ name: String) throws -> ByteArraySource {
+        ByteArraySource(try contents(folder.appending(path: name + ".pcap.gz").path))
+    }
+
+    static func nodeFile(_ name: String) -> String {
+        folder.appending(path: name + ".node.yaml").path
     }
 
     /// Everything an input file gives, read in pieces of `pieceByteCount`.

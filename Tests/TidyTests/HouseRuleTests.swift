@@ -166,20 +166,19 @@ import Testing
 
     // MARK: Tests
 
-    @Test("the tests of a numbered conformance case stand in one file")
-    func keepsCasesTogether() {
-        var files: [String: [String]] = [:]
+    @Test("tests of numbered conformance cases have names of their own")
+    func namesCasesOnce() {
+        var places: [String: [String]] = [:]
         for file in SourceTree.tests {
-            let names = Set(file.lines.flatMap { Self.cases(in: $0) })
-            for name in names { files[name, default: []].append(file.path) }
+            for (index, line) in file.lines.enumerated() where !Self.cases(in: line).isEmpty {
+                let title = line.split(separator: "\"").dropFirst().first.map(String.init) ?? ""
+                places[title, default: []].append("\(file.path):\(index + 1)")
+            }
         }
-        #expect(files.count > 20)
-        let apart = files.filter { $1.count > 1 }.sorted { $0.key < $1.key }
-        let text = apart.map { "\($0): found in \($1.joined(separator: ", "))" }
-            .joined(separator: "\n")
-        #expect(
-            apart.isEmpty,
-            "\n\(text); keep the case in one of them and name the other test by its rule")
+        #expect(places.count > 20)
+        let twice = places.filter { $1.count > 1 }.sorted { $0.key < $1.key }
+        let text = twice.map { "\($0): \($1.joined(separator: ", "))" }.joined(separator: "\n")
+        #expect(twice.isEmpty, "\n\(text); say in each name what that test shows of the case")
     }
 
     /// `formats.md case 4` and so on, in a test's name.

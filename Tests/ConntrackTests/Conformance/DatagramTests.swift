@@ -220,7 +220,7 @@ struct DatagramTests {
             rules: """
                 table ip t {
                     chain raw { type filter hook prerouting priority raw; udp dport 53 notrack; }
-                    chain fwd { type filter hook forward priority 0; ct state new accept; }
+                    chain passing { type filter hook forward priority 0; ct state new accept; }
                 }
                 """)
         x.rPort = 53

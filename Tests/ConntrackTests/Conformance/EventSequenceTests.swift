@@ -111,7 +111,7 @@ struct EventSequenceTests {
         let rules = """
             table ip t {
                 chain raw { type filter hook prerouting priority raw; udp dport 53 notrack; }
-                chain fwd { type filter hook forward priority 0; ct state new udp dport 54 drop; }
+                chain passing { type filter hook forward priority 0; ct state new udp dport 54 drop; }
             }
             """
         var x = Exchange(rules: rules)

@@ -1,119 +1,8 @@
 internal import Wire
 
-// Tables, chains and sets, in block form (`table ip nat { … }`) and as commands (`add rule …`).
+// Tables and chains in block form: `table ip nat { chain c { … } }`.
 
 extension RulesetParser {
-    /// Words that cannot name a table, chain, set or define, as observed with nft 1.0.6.
-    static let reservedWords: Set<String> = [
-        "accept", "add", "ah", "all", "and", "arp", "auto-merge", "bridge", "cgroup", "chain",
-        "comment", "comp", "constant", "continue", "counter", "cpu", "create", "ct", "day",
-        "dccp", "define", "delete", "describe", "device", "devices", "dnat", "drop", "dst",
-        "dup", "dynamic", "ecn", "element", "elements", "eq", "esp", "ether", "exists",
-        "expires", "export", "fib", "flags", "flow", "flowtable", "flush", "frag", "fwd",
-        "gc-interval", "ge", "goto", "gt", "handle", "hbh", "hook", "hour", "ibriport",
-        "ibrname", "icmp", "icmpv6", "igmp", "iif", "iifgroup", "iifname", "iiftype", "import",
-        "include", "index", "inet", "insert", "interval", "ip", "ip6", "ipsec", "jhash", "jump",
-        "le", "limit", "list", "log", "lshift", "lt", "map", "mark", "masquerade", "meta",
-        "meter", "mh", "missing", "monitor", "ne", "netdev", "nftrace", "not", "notrack",
-        "numgen", "obriport", "obrname", "offload", "oif", "oifgroup", "oifname", "oiftype",
-        "or", "osf", "pkttype", "policy", "position", "priority", "queue", "quota", "random",
-        "redefine", "redirect", "reject", "rename", "replace", "reset", "return", "rshift",
-        "rt", "rtclassid", "rule", "ruleset", "sctp", "secmark", "set", "size", "skgid",
-        "skuid", "snat", "socket", "srh", "symhash", "synproxy", "table", "tcp", "th", "time",
-        "timeout", "tproxy", "type", "typeof", "udp", "udplite", "undefine", "update", "vlan",
-        "vmap", "xor", "xt",
-    ]
-
-    private static let commands = [
-        "table", "chain", "rule", "set", "map", "element", "add", "create", "insert", "delete",
-        "flush", "define", "redefine", "undefine",
-    ]
-
-    /// One statement at the top of the text.
-    mutating func command() throws(Stop) {
-        guard current.kind == .word else {
-            throw fail(expected: "a command (\(Self.commands.joined(separator: ", ")))")
-        }
-        switch current.text {
-        case "define", "redefine": try define()
-        case "undefine": try undefine()
-        case "table", "chain", "rule", "set", "map", "element": try object(inserts: false)
-        case "add", "create":
-            advance()
-            try object(inserts: false)
-        case "insert":
-            advance()
-            guard isWord("rule") else { throw fail(expected: "'rule'", near: ["rule"]) }
-            try object(inserts: true)
-        case "flush": try flush()
-        case "delete": try delete()
-        case "include":
-            throw fail(expected: "the text itself: included files are not read")
-        default:
-            throw fail(
-                expected: "a command (\(Self.commands.joined(separator: ", ")))",
-                near: Self.commands)
-        }
-    }
-
-    private mutating func object(inserts: Bool) throws(Stop) {
-        let kinds = ["table", "chain", "rule", "set", "map", "element"]
-        guard current.kind == .word, kinds.contains(current.text) else {
-            throw fail(expected: "one of \(kinds.joined(separator: ", "))", near: kinds)
-        }
-        let kind = current.text
-        advance()
-        let family = try tableFamily()
-        let table = try name(of: "table")
-        if kind == "table" {
-            let index = try addTable(family, table.text, table.position)
-            if isSign("{") { try tableBlock(index) }
-            return
-        }
-        guard let index = existingTable(family, table.text) else {
-            throw fail(
-                at: table.position, found: "table '\(family.rawValue) \(table.text)'",
-                expected: "a table that is added before")
-        }
-        switch kind {
-        case "chain": try chain(in: index)
-        case "set": try set(in: index, isMap: false)
-        case "map": try set(in: index, isMap: true)
-        case "element": try addElements(in: index)
-        default: try addRule(in: index, inserts: inserts)
-        }
-    }
-
-    /// `ip`, `ip6`, `inet`, or nothing, which is `ip`.
-    private mutating func tableFamily() throws(Stop) -> TableSyntax.Family {
-        guard current.kind == .word else { return .ip }
-        if let family = TableSyntax.Family(rawValue: current.text) {
-            advance()
-            return family
-        }
-        if ["arp", "bridge", "netdev"].contains(current.text) {
-            throw fail(expected: "one of the supported families ip, ip6, inet")
-        }
-        return .ip
-    }
-
-    private func existingTable(_ family: TableSyntax.Family, _ name: String) -> Int? {
-        syntax.tables.firstIndex { $0.family == family && $0.name == name }
-    }
-
-    private mutating func addTable(
-        _ family: TableSyntax.Family, _ name: String, _ position: SourcePosition
-    ) throws(Stop) -> Int {
-        if let index = existingTable(family, name) { return index }
-        guard syntax.tables.count < RulesetLimits.tables else {
-            throw fail(
-                at: position, found: "one table more",
-                expected: "at most \(RulesetLimits.tables) tables")
-        }
-        syntax.tables.append(TableSyntax(family: family, name: name))
-        return syntax.tables.count - 1
-    }
-
     /// The items of a block, up to its `}`.
     mutating func block(
         _ item: (inout RulesetParser) throws(Stop) -> Void
@@ -136,9 +25,7 @@ extension RulesetParser {
         advance()
     }
 
-    // MARK: Tables
-
-    private mutating func tableBlock(_ index: Int) throws(Stop) {
+    mutating func tableBlock(_ index: Int) throws(Stop) {
         try block { parser throws(Stop) in try parser.tableItem(index) }
     }
 
@@ -169,10 +56,8 @@ extension RulesetParser {
         }
     }
 
-    // MARK: Chains
-
     /// The chain's name and, if there is one, its block.
-    private mutating func chain(in table: Int) throws(Stop) {
+    mutating func chain(in table: Int) throws(Stop) {
         let name = try name(of: "chain")
         let index: Int
         let isNew = syntax.tables[table].chainIndex[name.text] == nil
@@ -326,76 +211,5 @@ extension RulesetParser {
         advance()
         let distance = Int64(try number(0...1_000_000, "a distance"))
         return Int32(Int64(base.value) + (isNegative ? -distance : distance))
-    }
-
-    // MARK: Commands
-
-    private mutating func addRule(in table: Int, inserts: Bool) throws(Stop) {
-        let name = try name(of: "chain")
-        guard let chain = syntax.tables[table].chainIndex[name.text] else {
-            throw fail(
-                at: name.position, found: "chain '\(name.text)'",
-                expected: "a chain that is added before")
-        }
-        for word in ["position", "handle", "index"] where isWord(word) {
-            throw fail(expected: "the rule itself: '\(word)' is not supported")
-        }
-        let rule = try rule()
-        if inserts {
-            syntax.tables[table].chains[chain].inserted.append(rule)
-        } else {
-            syntax.tables[table].chains[chain].rules.append(rule)
-        }
-    }
-
-    private mutating func flush() throws(Stop) {
-        advance()
-        if take(word: "ruleset") {
-            if let family = ["ip", "ip6", "inet"].first(where: isWord) {
-                advance()
-                syntax.tables.removeAll { $0.family.rawValue == family }
-            } else {
-                syntax.tables.removeAll()
-            }
-            return
-        }
-        let isTable = isWord("table")
-        guard isTable || isWord("chain") else {
-            throw fail(expected: "ruleset, table or chain", near: ["ruleset", "table", "chain"])
-        }
-        advance()
-        let table = try knownTable()
-        if isTable {
-            for chain in syntax.tables[table].chains.indices {
-                syntax.tables[table].chains[chain].removeRules()
-            }
-            return
-        }
-        let name = try name(of: "chain")
-        guard let chain = syntax.tables[table].chainIndex[name.text] else {
-            throw fail(
-                at: name.position, found: "chain '\(name.text)'",
-                expected: "a chain that is added before")
-        }
-        syntax.tables[table].chains[chain].removeRules()
-    }
-
-    private mutating func delete() throws(Stop) {
-        advance()
-        guard take(word: "table") else {
-            throw fail(expected: "table: nothing else can be deleted", near: ["table"])
-        }
-        syntax.tables.remove(at: try knownTable())
-    }
-
-    private mutating func knownTable() throws(Stop) -> Int {
-        let family = try tableFamily()
-        let table = try name(of: "table")
-        guard let index = existingTable(family, table.text) else {
-            throw fail(
-                at: table.position, found: "table '\(family.rawValue) \(table.text)'",
-                expected: "a table that is added before")
-        }
-        return index
     }
 }

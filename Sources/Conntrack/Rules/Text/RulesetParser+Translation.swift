@@ -71,12 +71,16 @@ extension RulesetParser {
     }
 
     private mutating func bracketedAddress() throws(Stop) -> Expression {
+        let open = current.bytes.upperBound
         try expect(sign: "[")
-        guard case .address(.ipv6, let address) = current.kind else {
-            throw fail(expected: "an IPv6 address")
-        }
         let token = current
+        guard case .address(.ipv6, let address) = token.kind, token.bytes.lowerBound == open else {
+            throw fail(expected: "an IPv6 address right behind '['")
+        }
         advance()
+        guard current.bytes.lowerBound == token.bytes.upperBound else {
+            throw fail(expected: "']' right behind the address")
+        }
         try expect(sign: "]")
         return expression(.address(.ipv6, address), from: token)
     }

@@ -4,9 +4,13 @@ internal import Wire
 // scanner: `10.0.0.1-10.0.0.9` is an address, a dash and an address, `ssh-http` is one word.
 
 /// Where a token begins: line and column from 1, columns in characters.
-struct SourcePosition: Hashable, Sendable, BitwiseCopyable {
+struct SourcePosition: Hashable, Comparable, Sendable, BitwiseCopyable {
     var line: Int
     var column: Int
+
+    static func < (left: SourcePosition, right: SourcePosition) -> Bool {
+        (left.line, left.column) < (right.line, right.column)
+    }
 }
 
 struct RulesetToken: Sendable {
