@@ -87,7 +87,7 @@ let package = Package(
                 "Wire", "Conntrack", "Scenario", "Report", "Replay", "LinuxCalls", "Captures",
             ],
             swiftSettings: strict),
-        .testTarget(name: "CommandTests", dependencies: ["ctlab"], swiftSettings: strict),
+        .testTarget(name: "CommandTests", dependencies: ["ctlab", "Captures"], swiftSettings: strict),
         .testTarget(name: "TidyTests", swiftSettings: strict),
     ]
 )
