@@ -47,6 +47,16 @@ let package = Package(
         .target(
             name: "Replay", dependencies: ["Wire", "Conntrack", "Scenario", "Report"],
             swiftSettings: strict),
+        .target(
+            name: "LiveKernel", dependencies: ["Wire", "Report", "LinuxCalls"],
+            swiftSettings: strict),
+        .target(name: "Fuzz", dependencies: ["Wire"], swiftSettings: strict),
+        .target(
+            name: "Verify",
+            dependencies: [
+                "Wire", "Conntrack", "Scenario", "Report", "Replay", "LiveKernel", "Fuzz",
+            ],
+            swiftSettings: strict),
         .executableTarget(
             name: "ctlab",
             dependencies: [
@@ -76,8 +86,8 @@ let package = Package(
             dependencies: [
                 "Wire", "Conntrack", "Scenario", "Report", "Replay", "LinuxCalls", "Captures",
             ],
-            exclude: ["Fixtures"], swiftSettings: strict),
-        .testTarget(name: "CommandTests", dependencies: ["ctlab"], swiftSettings: strict),
+            swiftSettings: strict),
+        .testTarget(name: "CommandTests", dependencies: ["ctlab", "Captures"], swiftSettings: strict),
         .testTarget(name: "TidyTests", swiftSettings: strict),
     ]
 )

@@ -128,7 +128,8 @@ struct ReplayCommand: ParsableCommand {
     /// Opens the capture, and reads its first header.
     private func openTrace() throws -> CaptureReader {
         do {
-            return try CaptureReader(try TraceSource(trace))
+            return try CaptureReader(
+                try InputFile(opening: trace, interruption: Interruption()))
         } catch let error as CaptureError where error.underlying is Interrupted {
             throw Failure(code: .interrupted, text: "interrupted before the first packet")
         } catch {
@@ -153,7 +154,10 @@ struct ReplayCommand: ParsableCommand {
     private func finish(_ replayer: inout Replayer, _ output: inout ReplayOutput) {
         guard !output.isClosed else { return }
         if format == .jsonl {
-            output.write(final: replayer.final(replayer.list(), version: ProductVersion.text))
+            let entries = replayer.list()
+            let summary = replayer.summary(version: ProductVersion.text)
+            let recorder = replayer.recorder
+            output.write(final: summary, table: entries.lazy.map { recorder.record($0) })
         }
         // With nothing beside it, a section is exactly what the tool prints.
         let sections = [list, stats, kernelLog, memory].filter { $0 }.count

@@ -122,6 +122,7 @@ extension Packet {
         case (IPProtocol.tcp, _): readTCP(segment, verifies)
         case (IPProtocol.udp, _): readUDP(segment, verifies)
         case (IPProtocol.udpLite, _): readUDPLite(segment, verifies)
+        case (IPProtocol.sctp, _): readSCTP(segment, verifies)
         // NAT sums the message of an ICMP error itself, whatever the setting: spec nat.md §7.
         case (IPProtocol.icmp, .ipv4):
             if verifies || isError, Checksum.of(segment) != 0 { health.insert(.badChecksum) }
