@@ -36,7 +36,7 @@ public struct ModelArm: ~Copyable {
 
     /// The table at the end.
     public mutating func table() -> [EntryRecord] {
-        let entries = replayer.list()
-        return replayer.final(entries, version: "").entries
+        let recorder = replayer.recorder
+        return replayer.list().map { recorder.record($0) }
     }
 }
