@@ -87,16 +87,16 @@ let package = Package(
             dependencies: [
                 "Wire", "Conntrack", "Scenario", "Report", "Replay", "LinuxCalls", "Captures",
             ],
-            exclude: ["Fixtures"], swiftSettings: strict),
+            swiftSettings: strict),
         .testTarget(
             name: "LiveKernelTests",
-            dependencies: ["Wire", "Scenario", "Report", "LiveKernel", "Verify"],
+            dependencies: ["Wire", "Scenario", "Report", "LiveKernel", "Verify", "ctlab"],
             swiftSettings: strict),
         .testTarget(
             name: "VerifyTests", dependencies: ["Report", "Fuzz", "Verify"],
             swiftSettings: strict),
         .testTarget(name: "FuzzTests", dependencies: ["Fuzz"], swiftSettings: strict),
-        .testTarget(name: "CommandTests", dependencies: ["ctlab"], swiftSettings: strict),
+        .testTarget(name: "CommandTests", dependencies: ["ctlab", "Captures"], swiftSettings: strict),
         .testTarget(name: "TidyTests", swiftSettings: strict),
     ]
 )

@@ -128,7 +128,8 @@ struct ReplayCommand: ParsableCommand {
     /// Opens the capture, and reads its first header.
     private func openTrace() throws -> CaptureReader {
         do {
-            return try CaptureReader(try TraceSource(trace))
+            return try CaptureReader(
+                try InputFile(opening: trace, interruption: Interruption()))
         } catch let error as CaptureError where error.underlying is Interrupted {
             throw Failure(code: .interrupted, text: "interrupted before the first packet")
         } catch {

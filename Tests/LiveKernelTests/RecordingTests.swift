@@ -66,7 +66,7 @@ struct Trace {
     let outcomes: [PacketOutcome]
 
     static let folder = URL(filePath: #filePath).deletingLastPathComponent()
-        .appending(path: "../ReplayTests/Fixtures/corpus").standardizedFileURL
+        .appending(path: "../Corpus").standardizedFileURL
 
     static let names: [String] = {
         let files = (try? FileManager.default.contentsOfDirectory(atPath: folder.path)) ?? []

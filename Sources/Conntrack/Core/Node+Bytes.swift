@@ -34,7 +34,7 @@ extension Node {
     }
 
     /// A packet that IP input drops: nothing sees it, but it may still be looked up.
-    private func refused(
+    func refused(
         _ bytes: Span<UInt8>, _ interface: InterfaceIndex?, at now: Moment
     ) -> Delivery {
         let readable = Packet(refused: bytes)
@@ -81,7 +81,7 @@ extension Node {
         keep(datagram.bytes.span, arrived, layout)
         let end =
             run(station + 1..<steps.upperBound, .prerouting, &whole, at: now)
-            ?? route(&whole, at: now)
+            ?? route(&whole, at: now) ?? finish(&whole, at: now)
         letGo(&whole)
         transit.bytes.removeAll(keepingCapacity: true)
         var delivery = report(end, arrived, whole, at: now)
@@ -93,7 +93,7 @@ extension Node {
     }
 
     /// The packet's bytes as they leave: rewritten, and in pieces where they must be.
-    private func transmissions(
+    func transmissions(
         _ bytes: [UInt8], from arrived: Packet, to packet: Packet, _ layout: PacketLayout,
         cuts: [Int]
     ) -> [Transmission] {
@@ -113,7 +113,7 @@ extension Node {
     }
 
     /// What is told about a packet: how it ended, and what a lookup of it finds now.
-    private func report(
+    func report(
         _ end: PathEnd, _ arrived: Packet, _ packet: Packet, at now: Moment
     ) -> Delivery {
         var delivery = Delivery(

@@ -14,6 +14,9 @@ public struct Entry: Sendable, Hashable, BitwiseCopyable {
     public var windowScaleReply: UInt8
     public var flagsOriginal: UInt8
     public var flagsReply: UInt8
+    /// SCTP: the verification tags expected in each direction; 0 while not known.
+    public var tagOriginal: UInt32
+    public var tagReply: UInt32
     public var mark: UInt32
     /// Zone ids in force for each direction; 0 where the zone does not apply.
     public var zoneOriginal: UInt16
@@ -43,6 +46,8 @@ public struct Entry: Sendable, Hashable, BitwiseCopyable {
         windowScaleReply = 0
         flagsOriginal = 0
         flagsReply = 0
+        tagOriginal = 0
+        tagReply = 0
         mark = 0
         zoneOriginal = 0
         zoneReply = 0

@@ -79,6 +79,28 @@ public struct Ruleset: Sendable {
 
     init() {}
 
+    /// Asks one base chain about a packet.
+    ///
+    /// As in the kernel: rules from the first to the last, statements from left to right; the
+    /// first that does not match breaks its rule, and those before it have acted. `jump` comes
+    /// back behind its rule, `goto` to where the last `jump` stood; the end of the base chain is
+    /// its policy.
+    ///
+    /// - Parameters:
+    ///   - chain: `BaseChain.index`.
+    ///   - packet: `meta mark set` and `notrack` change it.
+    ///   - entry: The packet's connection; asked for only where `BaseChain.readsEntry`.
+    ///   - effects: What to do besides. A mark that is in it already counts for `ct mark`.
+    public mutating func evaluate(
+        _ chain: Int, _ packet: inout Packet, entry: Entry?, effects: inout RuleEffects,
+        dice: inout Dice, at now: Instant
+    ) -> RuleOutcome {
+        var context = RuleContext(tickRate: tickRate, now: now)
+        return program.evaluate(
+            chain, &packet, &context, entry: entry, effects: &effects, dice: &dice,
+            state: &state)
+    }
+
     /// Whether a rule needs the tracker for `family` (spec policy.md §2).
     ///
     /// Any rule of the family's tables that reads `ct`, sets a connection's mark or is a nat
