@@ -60,7 +60,8 @@ let package = Package(
         .executableTarget(
             name: "ctlab",
             dependencies: [
-                "Wire", "Conntrack", "Scenario", "Report", "Replay", "LinuxCalls", "CJemalloc",
+                "Wire", "Conntrack", "Scenario", "Report", "Replay", "LinuxCalls", "LiveKernel",
+                "Fuzz", "Verify", "CJemalloc",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
             swiftSettings: strict),
@@ -87,6 +88,14 @@ let package = Package(
                 "Wire", "Conntrack", "Scenario", "Report", "Replay", "LinuxCalls", "Captures",
             ],
             swiftSettings: strict),
+        .testTarget(
+            name: "LiveKernelTests",
+            dependencies: ["Wire", "Scenario", "Report", "LiveKernel", "Verify", "ctlab"],
+            swiftSettings: strict),
+        .testTarget(
+            name: "VerifyTests", dependencies: ["Report", "Fuzz", "Verify"],
+            swiftSettings: strict),
+        .testTarget(name: "FuzzTests", dependencies: ["Fuzz"], swiftSettings: strict),
         .testTarget(name: "CommandTests", dependencies: ["ctlab", "Captures"], swiftSettings: strict),
         .testTarget(name: "TidyTests", swiftSettings: strict),
     ]

@@ -42,31 +42,15 @@ enum PacketMaker {
         from source: Endpoint, to destination: Endpoint, _ protocolNumber: UInt8,
         _ payload: [UInt8], _ part: NetworkPart = NetworkPart()
     ) -> [UInt8] {
-        var bytes: [UInt8] = []
-        switch source.family {
-        case .ipv4:
-            var header = IPv4Header(
-                source: source.address, destination: destination.address,
-                protocolNumber: protocolNumber)
-            header.headerByteCount += part.options.count
-            header.totalByteCount = header.headerByteCount + payload.count
-            header.timeToLive = part.timeToLive
-            header.identification = part.identification
-            header.dontFragment = part.dontFragment
-            header.typeOfService = part.typeOfService
-            header.append(to: &bytes, options: part.options)
-            IPv4Header.setChecksum(in: &bytes)
-        case .ipv6:
-            var header = IPv6Header(
-                source: source.address, destination: destination.address,
-                nextHeader: part.hasExtension ? 60 : protocolNumber)
-            header.payloadByteCount = payload.count + (part.hasExtension ? 8 : 0)
-            header.hopLimit = part.timeToLive
-            header.trafficClass = part.typeOfService
-            header.append(to: &bytes)
-            if part.hasExtension { bytes += [protocolNumber, 0, 1, 4, 0, 0, 0, 0] }  // PadN
-        }
-        return bytes + payload
+        var builder = PacketBuilder(
+            source.family, from: source.address, to: destination.address)
+        builder.timeToLive = part.timeToLive
+        builder.identification = part.identification
+        builder.dontFragment = part.dontFragment
+        builder.typeOfService = part.typeOfService
+        builder.options = part.options
+        if part.hasExtension { builder.extensions = [.destinationOptions([])] }
+        return builder.packet(carrying: payload, as: protocolNumber)
     }
 
     /// Sets the checksum at `offset` of a transport segment.

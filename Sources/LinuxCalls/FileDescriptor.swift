@@ -96,17 +96,13 @@ public struct FileDescriptor: ~Copyable, Sendable {
         try checked("lseek", name) { lseek(raw, 0, SEEK_SET) }
     }
 
-    /// Takes the file's advisory lock, which goes when the process does, however it ends.
+    /// Takes the file's advisory lock, alone or shared with others who take it so; a lock held is
+    /// exchanged for the other kind. It goes when the process does, however it ends.
     ///
-    /// - Returns: Whether it was free.
-    public func tryLock() throws(SystemCallError) -> Bool {
+    /// - Returns: Whether it was to be had.
+    public func tryLock(shared: Bool = false) throws(SystemCallError) -> Bool {
         let raw = raw
-        return try unlessItWouldBlock("flock", name) { flock(raw, LOCK_EX | LOCK_NB) } != nil
-    }
-
-    /// As `tryLock`, but waits.
-    public func lock() throws(SystemCallError) {
-        let raw = raw
-        try checked("flock", name) { flock(raw, LOCK_EX) }
+        let kind = shared ? LOCK_SH : LOCK_EX
+        return try unlessItWouldBlock("flock", name) { flock(raw, kind | LOCK_NB) } != nil
     }
 }

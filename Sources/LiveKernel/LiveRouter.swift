@@ -30,7 +30,7 @@ public struct LiveRouter: ~Copyable {
     /// whole machine's and have no effect on what is compared.
     public let settingsLeftOut: [String]
 
-    private let globals: GlobalSettings?
+    private let lease: MachineLease
     private let namespace: NetworkNamespace
     private var organs: Organs
     private var pacing = Pacing()
@@ -46,16 +46,15 @@ public struct LiveRouter: ~Copyable {
     public init(_ node: LiveNode) throws(LiveKernelError) {
         precondition(!node.interfaces.isEmpty, "a node has at least one interface")
         try Self.checkRequirements()
-        try GlobalSettings.recover()
         let plan = SettingPlan(node.sysctls)
-        let globals = try Self.changeGlobals(plan)
+        let lease = try MachineLease(changing: plan.global)
         let namespace = try live { () throws(SystemCallError) in try NetworkNamespace() }
         var organs = try namespace.enter { () throws(LiveKernelError) in
             try Organs(node, plan)
         }
         let reading = try live { () throws(SystemCallError) in try organs.settle() }
         settingsLeftOut = plan.leftOut + organs.settingsMissing
-        self.globals = globals
+        self.lease = lease
         self.namespace = namespace
         self.organs = organs
         self.reading = reading
@@ -73,15 +72,6 @@ public struct LiveRouter: ~Copyable {
                 "there is no /dev/net/tun",
                 remedy: "load the module (modprobe tun), or hand the device to the container")
         }
-    }
-
-    private static func changeGlobals(
-        _ plan: SettingPlan
-    ) throws(LiveKernelError) -> GlobalSettings? {
-        guard !plan.global.isEmpty else { return nil }
-        let globals = try GlobalSettings()
-        for setting in plan.global { try globals.set(setting.name, setting.value) }
-        return globals
     }
 
     // MARK: One packet

@@ -17,7 +17,7 @@ struct SettingPlan {
             case "net.netfilter.nf_conntrack_buckets", "net.netfilter.nf_conntrack_expect_max",
                 "net.netfilter.nf_conntrack_log_invalid":
                 leftOut.append(name)
-            case _ where GlobalSettings.names.contains(name):
+            case _ where MachineLease.globalNames.contains(name):
                 global.append(full)
             default:
                 own.append(full)

@@ -83,7 +83,7 @@ public struct Comparison: Sendable {
         }
         for (left, right) in zip(expected, found) {
             compareEntries(left.entry, right.entry, "\(left.type) event", &list)
-            if left.type == "DESTROY" { pairs.forget(left.entry, right.entry) }
+            if left.type == "DESTROY" { pairs.end(left.entry, right.entry) }
         }
     }
 

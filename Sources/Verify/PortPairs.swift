@@ -9,6 +9,8 @@ struct PortPairs: Sendable {
     /// Reply tuples of translated entries in the expected arm, and what they are in the other.
     private var found: [Key: Key] = [:]
     private var expected: [Key: Key] = [:]
+    /// Pairs whose entries ended with the packet at hand.
+    private var ended: [(Key, Key)] = []
     /// Ranges the rules name.
     private let ranges: [ClosedRange<Int>]
     /// Whether this packet made a new pair.
@@ -35,17 +37,20 @@ struct PortPairs: Sendable {
     }
 
     /// A packet's comparison begins.
-    mutating func begin() { hasJustPaired = false }
-
-    /// Forgets the pair of an entry that has ended.
-    mutating func forget(_ left: EntryRecord, _ right: EntryRecord) {
-        forget(expected: Key(proto: left.proto, tuple: left.reply))
-        if let one = expected[Key(proto: right.proto, tuple: right.reply)] { forget(expected: one) }
+    mutating func begin() {
+        hasJustPaired = false
+        for (one, other) in ended where found[one] == other { found[one] = nil }
+        ended.removeAll(keepingCapacity: true)
     }
 
-    private mutating func forget(expected key: Key) {
-        guard let other = found.removeValue(forKey: key) else { return }
+    /// An entry has ended. Its ports are free for another pair at once, but the packet that ended
+    /// it still carries them.
+    mutating func end(_ left: EntryRecord, _ right: EntryRecord) {
+        let one = Key(proto: left.proto, tuple: left.reply)
+        let other = Key(proto: right.proto, tuple: right.reply)
+        guard found[one] == other else { return }
         expected[other] = nil
+        ended.append((one, other))
     }
 
     // MARK: Choices

@@ -22,8 +22,13 @@ enum Recordings {
     }
 
     /// The trace a recording is about.
+<<<<<<< HEAD
+    static func capture(_ name: String) throws -> ByteArraySource {
+        ByteArraySource(try contents(folder.appending(path: name + ".pcap.gz").path))
+=======
     static func capture(_ name: String) throws -> MemorySource {
         MemorySource(bytes: try contents(folder.appending(path: name + ".pcap.gz").path))
+>>>>>>> main
     }
 
     static func nodeFile(_ name: String) -> String {
@@ -41,6 +46,8 @@ enum Recordings {
             if count == 0 { return whole }
             whole += piece[..<count]
         }
+<<<<<<< HEAD
+=======
     }
 }
 
@@ -56,5 +63,6 @@ struct MemorySource: ByteSource {
         for index in 0..<count { buffer[offset + index] = bytes[position + index] }
         position += count
         return count
+>>>>>>> main
     }
 }

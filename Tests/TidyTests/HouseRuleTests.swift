@@ -1,7 +1,9 @@
 import Foundation
 import Testing
 
-/// House rules that no compiler keeps. Each refusal names what to do instead.
+/// House rules that no compiler keeps.
+///
+/// Each refusal names what to do instead.
 @Suite struct HouseRuleTests {
     @Test("the tree is there to be looked at")
     func seesTheTree() {
