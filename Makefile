@@ -3,7 +3,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup build demo test check fmt lint bench captures clean
+.PHONY: help setup build demo test check fmt lint goldens bench captures clean
 
 # Where the checked build lives: its flags differ from the others', so it keeps its own products.
 CHECKED := --scratch-path .build-check
@@ -36,6 +36,9 @@ lint:  ## Reports what swift-format would change
 
 fmt:  ## Formats all sources in place
 	swift format --in-place --recursive --parallel Package.swift Sources Tests Benchmarks
+
+goldens: build  ## Writes what the captures' replays must print (read the diff)
+	@scripts/goldens
 
 bench: setup  ## Measures, and prints each figure beside its bar
 	cd Benchmarks && swift run -c release

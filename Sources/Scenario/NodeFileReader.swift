@@ -141,15 +141,33 @@ struct NodeFileReader {
                 finding.column += place.indentation
             }
         }
-        if let fileNode, let text = self.text(named: fileNode, limit: 8 << 20, load) {
+        if let fileNode,
+            let text = self.text(named: fileNode, limit: RulesetLimits.textByteCount, load)
+        {
             compileRuleset(text, file: fileNode.string ?? "", firstLine: 1) { _ in }
         }
     }
 
+    /// Compiles a ruleset, and passes its findings on with the place `adjust` gives them.
+    ///
+    /// Interfaces have to be read before: rules name them.
     private mutating func compileRuleset(
         _ text: String, file: String, firstLine: Int, adjust: (inout Finding) -> Void
     ) {
         result.rulesetText = text
+        do {
+            result.configuration.ruleset = try Ruleset(
+                nftables: text, file: file, firstLine: firstLine,
+                interfaces: result.configuration.interfaces.map(\.name))
+        } catch {
+            for found in error.findings {
+                var finding = Finding(
+                    file: found.file, line: found.line, column: found.column, found: found.found,
+                    expected: found.expected, suggestion: found.suggestion)
+                adjust(&finding)
+                findings.append(finding)
+            }
+        }
     }
 
     // MARK: Tools

@@ -2,31 +2,41 @@
 // parsers check the length once and then read.
 
 extension Span<UInt8> {
-    @inlinable
+    @inlinable @inline(__always)
     public func bigEndianUInt16(at offset: Int) -> UInt16 {
         UInt16(self[offset]) << 8 | UInt16(self[offset + 1])
     }
 
-    @inlinable
+    @inlinable @inline(__always)
     public func bigEndianUInt32(at offset: Int) -> UInt32 {
         UInt32(bigEndianUInt16(at: offset)) << 16 | UInt32(bigEndianUInt16(at: offset + 2))
     }
 
-    @inlinable
+    @inlinable @inline(__always)
     public func bigEndianUInt64(at offset: Int) -> UInt64 {
         UInt64(bigEndianUInt32(at: offset)) << 32 | UInt64(bigEndianUInt32(at: offset + 4))
     }
 
     /// The IPv4 address at `offset`.
-    @inlinable
+    @inlinable @inline(__always)
     public func ipv4Address(at offset: Int) -> Address {
         Address(ipv4: bigEndianUInt32(at: offset))
     }
 
     /// The IPv6 address at `offset`.
-    @inlinable
+    @inlinable @inline(__always)
     public func ipv6Address(at offset: Int) -> Address {
         Address(high: bigEndianUInt64(at: offset), low: bigEndianUInt64(at: offset + 8))
+    }
+}
+
+extension Span<UInt8> {
+    /// The bytes as an array of their own.
+    public func copied() -> [UInt8] {
+        var bytes: [UInt8] = []
+        bytes.reserveCapacity(count)
+        for index in indices { bytes.append(self[index]) }
+        return bytes
     }
 }
 
@@ -63,12 +73,21 @@ extension [UInt8] {
 
 extension [UInt8] {
     @inlinable
-    public mutating func appendBigEndian<Value: FixedWidthInteger>(_ value: Value) {
-        var shift = Value.bitWidth - 8
-        while shift >= 0 {
-            append(UInt8(truncatingIfNeeded: value >> Value(truncatingIfNeeded: shift)))
-            shift -= 8
-        }
+    public mutating func appendBigEndian(_ value: UInt16) {
+        append(UInt8(truncatingIfNeeded: value >> 8))
+        append(UInt8(truncatingIfNeeded: value))
+    }
+
+    @inlinable
+    public mutating func appendBigEndian(_ value: UInt32) {
+        appendBigEndian(UInt16(truncatingIfNeeded: value >> 16))
+        appendBigEndian(UInt16(truncatingIfNeeded: value))
+    }
+
+    @inlinable
+    public mutating func appendBigEndian(_ value: UInt64) {
+        appendBigEndian(UInt32(truncatingIfNeeded: value >> 32))
+        appendBigEndian(UInt32(truncatingIfNeeded: value))
     }
 
     /// Appends the 4 or 16 bytes of an address in network order.

@@ -15,24 +15,30 @@ public struct Checksum: Sendable, BitwiseCopyable {
 
     /// Adds all of `bytes`, an odd last byte as if a zero followed.
     public mutating func add(_ bytes: Span<UInt8>) {
-        let count = bytes.count
+        // Four bytes a term in 64-bit sums: no carry to look after in anything that fits memory.
+        // Each block is cut out first, so that its bounds are checked once and not per byte.
         var low: UInt64 = 0
         var high: UInt64 = 0
         var index = 0
-        // Four bytes a term in 64-bit sums: no carry to look after in anything that fits memory.
-        while index &+ 7 < count {
-            low &+= bytes.littleEndianUInt32(at: index)
-            high &+= bytes.littleEndianUInt32(at: index &+ 4)
-            index &+= 8
+        while bytes.count - index >= 32 {
+            let block = bytes.extracting(index..<index + 32)
+            low &+= block.littleEndianUInt32(at: 0) &+ block.littleEndianUInt32(at: 4)
+            high &+= block.littleEndianUInt32(at: 8) &+ block.littleEndianUInt32(at: 12)
+            low &+= block.littleEndianUInt32(at: 16) &+ block.littleEndianUInt32(at: 20)
+            high &+= block.littleEndianUInt32(at: 24) &+ block.littleEndianUInt32(at: 28)
+            index += 32
         }
-        low &+= high
+        while bytes.count - index >= 4 {
+            low &+= bytes.extracting(index..<index + 4).littleEndianUInt32(at: 0)
+            index += 4
+        }
         var shift: UInt64 = 0
-        while index < count {
+        while index < bytes.count {
             low &+= UInt64(bytes[index]) << shift
-            shift = (shift &+ 8) & 31
-            index &+= 1
+            shift += 8
+            index += 1
         }
-        add(sum: low)
+        add(sum: low &+ high)
     }
 
     /// Adds a 16-bit word in host order.
@@ -126,7 +132,7 @@ extension Checksum {
 
 extension Span<UInt8> {
     /// Four bytes in little-endian order, widened for summing.
-    @inlinable
+    @inlinable @inline(__always)
     func littleEndianUInt32(at offset: Int) -> UInt64 {
         UInt64(self[offset]) | UInt64(self[offset &+ 1]) << 8 | UInt64(self[offset &+ 2]) << 16
             | UInt64(self[offset &+ 3]) << 24

@@ -84,7 +84,8 @@ public struct IPv4Header: Sendable, Hashable, BitwiseCopyable {
     }
 
     /// The caller has checked that 20 bytes are present.
-    private init(fixedPartOf bytes: Span<UInt8>) {
+    private init(fixedPartOf packet: Span<UInt8>) {
+        let bytes = packet.extracting(0..<Self.minimumByteCount)  // Bounds are checked here, once.
         headerByteCount = Int(bytes[0] & 0x0f) * 4
         typeOfService = bytes[1]
         totalByteCount = Int(bytes.bigEndianUInt16(at: 2))

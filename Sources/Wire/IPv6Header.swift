@@ -65,10 +65,11 @@ public struct IPv6Header: Sendable, Hashable, BitwiseCopyable {
     }
 
     /// Reads the header of a packet quoted in an ICMPv6 error: only its 40 bytes have to be there.
-    public init(quoted bytes: Span<UInt8>) throws(ParseError) {
-        guard bytes.count >= Self.byteCount else {
-            throw .truncated(.ipv6, found: bytes.count, needed: Self.byteCount)
+    public init(quoted packet: Span<UInt8>) throws(ParseError) {
+        guard packet.count >= Self.byteCount else {
+            throw .truncated(.ipv6, found: packet.count, needed: Self.byteCount)
         }
+        let bytes = packet.extracting(0..<Self.byteCount)  // Bounds are checked here, once.
         let first = bytes.bigEndianUInt32(at: 0)
         trafficClass = UInt8(truncatingIfNeeded: first >> 20)
         flowLabel = first & 0xf_ffff

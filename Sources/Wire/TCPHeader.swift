@@ -33,10 +33,11 @@ public struct TCPHeader: Sendable, Hashable, BitwiseCopyable {
     }
 
     /// Reads the 20 fixed bytes; no field is judged.
-    public init(parsing bytes: Span<UInt8>) throws(ParseError) {
-        guard bytes.count >= Self.minimumByteCount else {
-            throw .truncated(.tcp, found: bytes.count, needed: Self.minimumByteCount)
+    public init(parsing segment: Span<UInt8>) throws(ParseError) {
+        guard segment.count >= Self.minimumByteCount else {
+            throw .truncated(.tcp, found: segment.count, needed: Self.minimumByteCount)
         }
+        let bytes = segment.extracting(0..<Self.minimumByteCount)  // Bounds are checked here, once.
         sourcePort = bytes.bigEndianUInt16(at: 0)
         destinationPort = bytes.bigEndianUInt16(at: 2)
         sequence = bytes.bigEndianUInt32(at: 4)

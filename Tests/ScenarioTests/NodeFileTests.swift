@@ -278,6 +278,45 @@ import Wire
             ])
     }
 
+    // MARK: Rulesets
+
+    @Test("a mistake in an embedded ruleset has the node file's line and column")
+    func placesRulesetMistakes() {
+        let findings = Self.findings(
+            Self.head
+                + "ruleset: |\n  table ip x {\n    chain c {\n      tcp dprot 80 accept\n    }\n  }\n"
+        )
+        #expect(findings.count == 1)
+        #expect(findings.first?.hasPrefix("node.yaml:7:11: found 'dprot'") == true, "\(findings)")
+    }
+
+    @Test("of a quoted ruleset, the place of the quote and the line inside")
+    func placesQuotedRulesets() {
+        let findings = Self.findings(
+            Self.head + "ruleset: \"table ip x {\\n chain c { tcp dprot 80 accept; }\\n}\"\n")
+        #expect(findings.count == 1)
+        #expect(findings.first?.hasPrefix("node.yaml:4:10: found 'dprot'") == true)
+        #expect(findings.first?.contains("(line 2 of the ruleset)") == true)
+    }
+
+    @Test("of a ruleset file, its own name and line")
+    func placesRulesetFiles() {
+        let findings = Self.findings(
+            Self.head + "ruleset_file: gw.nft\n",
+            files: ["gw.nft": "table ip x {\n  chian c { }\n}\n"])
+        #expect(findings.first?.hasPrefix("gw.nft:2:3: found 'chian'") == true, "\(findings)")
+    }
+
+    @Test("rules know the node's interfaces")
+    func knowsInterfaces() throws {
+        let node = try Self.parse(
+            Self.head
+                + "ruleset: |\n  table ip x { chain c { type filter hook forward priority 0; iifname \"lan\" drop; }; }\n"
+        )
+        #expect(node.configuration.ruleset.baseChains.count == 1)
+        #expect(node.rulesetText?.contains("iifname") == true)
+    }
+
     // MARK: Files on disk
 
     @Test("paths inside a node file start from its folder")
@@ -296,7 +335,7 @@ import Wire
     @Test("every node file of the recordings is read")
     func readsRecordings() throws {
         let corpus = URL(filePath: #filePath).deletingLastPathComponent()
-            .deletingLastPathComponent().appending(path: "ReplayTests/Fixtures/corpus")
+            .deletingLastPathComponent().appending(path: "Corpus")
         let names = try FileManager.default.contentsOfDirectory(atPath: corpus.path)
             .filter { $0.hasSuffix(".node.yaml") }
         #expect(names.count == 44)

@@ -11,17 +11,19 @@ extension Node {
     mutating func track(_ packet: inout Packet, at now: Moment) -> DropReason? {
         guard packet.connection == .none, packet.info != .untracked else { return nil }
         if packet.health.contains(.laterFragment) {
-            refuse(&packet, counting: \.invalid, nil)
+            refuse(&packet, counting: \.invalid, nil, at: now)
             return nil
         }
         if packet.tuple.hasIdentifier {
-            switch ICMPTracker.check(packet, verifiesChecksum: settings.verifiesChecksums) {
+            let isOwn = packet.health.contains(.local)
+            let verifies = settings.verifiesChecksums && !isOwn
+            switch ICMPTracker.check(packet, verifiesChecksum: verifies) {
             case .message: break
             case .untracked:
                 packet.info = .untracked
                 return nil
             case .invalid(let remark):
-                refuse(&packet, counting: \.error, remark)
+                refuse(&packet, counting: \.error, remark, at: now)
                 return nil
             case .error:
                 relate(&packet, at: now)
@@ -29,7 +31,7 @@ extension Node {
             }
         }
         guard !packet.health.contains(.noTuple) else {
-            refuse(&packet, counting: \.invalid, nil)
+            refuse(&packet, counting: \.invalid, nil, at: now)
             return nil
         }
         // A SYN that reopens a closed connection removes it and comes here a second time; what it
@@ -43,7 +45,7 @@ extension Node {
                 table.retain(found.slot)
             } else {
                 guard let reply = packet.tuple.inverted else {
-                    refuse(&packet, counting: \.invalid, nil)
+                    refuse(&packet, counting: \.invalid, nil, at: now)
                     return nil
                 }
                 let made = table.create(
@@ -76,9 +78,10 @@ extension Node {
         on result: TrackerResult, _ packet: inout Packet, _ direction: Direction, at now: Moment
     ) {
         let slot = packet.connection
-        if let remark = result.remark { self.remark(packet, remark) }
-        if let remark = result.secondRemark { self.remark(packet, remark) }
+        if let remark = result.remark { self.remark(packet, remark, at: now) }
+        if let remark = result.secondRemark { self.remark(packet, remark, at: now) }
         if result.changesProtocolState { table.note(.protocolInfo, slot) }
+        if result.setsAssured { table.assure(slot) }
         switch result.action {
         case .invalid, .reopen:
             if let ticks = result.shortenTo { table.refresh(slot, ticks, at: now) }
@@ -88,7 +91,6 @@ extension Node {
             return
         case .pass: break
         case .refresh:
-            if result.setsAssured { table.assure(slot) }
             table.refresh(slot, result.timeout, at: now)
             table.account(slot, direction, byteCount: UInt64(packet.networkByteCount))
         case .kill:
@@ -109,12 +111,12 @@ extension Node {
     /// Attaches an ICMP error to the connection of the packet it quotes: spec protocols.md §5.1.
     private mutating func relate(_ packet: inout Packet, at now: Moment) {
         guard packet.health.contains(.quotesTuple), let inverted = packet.quoted.inverted else {
-            refuse(&packet, counting: \.error, nil)
+            refuse(&packet, counting: \.error, nil, at: now)
             return
         }
         let (found, _) = table.find(inverted, .none, namespace, at: now)
         guard let found else {
-            refuse(&packet, counting: \.error, nil)
+            refuse(&packet, counting: \.error, nil, at: now)
             return
         }
         let expected = table.tuple(of: found.slot, found.direction).destination
@@ -122,7 +124,8 @@ extension Node {
             refuse(
                 &packet, counting: \.error,
                 .outerDestination(
-                    found: packet.tuple.destination, expected: expected, packet.tuple.family))
+                    found: packet.tuple.destination, expected: expected, packet.tuple.family),
+                at: now)
             return
         }
         table.retain(found.slot)
@@ -133,16 +136,11 @@ extension Node {
     /// Leaves a packet without connection.
     private mutating func refuse(
         _ packet: inout Packet, counting counter: WritableKeyPath<Counters, UInt32>,
-        _ remark: TrackerRemark.Text?
+        _ remark: TrackerRemark.Text?, at now: Moment
     ) {
         packet.info = .invalid
         table.count(counter, namespace)
-        if let remark { self.remark(packet, remark) }
-    }
-
-    private mutating func remark(_ packet: Packet, _ text: TrackerRemark.Text) {
-        guard table.journal.wantsRemarks else { return }
-        table.journal.remarks.append(TrackerRemark(packet.tuple.protocolNumber, text))
+        if let remark { self.remark(packet, remark, at: now) }
     }
 
     // MARK: Confirmation

@@ -18,7 +18,7 @@ extension Packet {
     ///
     /// A network header that IP input refuses throws. Anything wrong further in is noted in
     /// `health`: whether it matters is for the trackers to say. Transport checksums are summed only
-    /// with `verifiesChecksum`; the packet counts as good otherwise.
+    /// with `verifiesChecksum`, those of ICMP errors always; the packet counts as good otherwise.
     public init(
         parsing bytes: Span<UInt8>, verifiesChecksum: Bool, layout: inout PacketLayout
     ) throws(ParseError) {
@@ -105,21 +105,30 @@ extension Packet {
         let segment = packet.extracting(layout.transportOffset..<packet.count)
         guard let parts = Self.parts(tuple.protocolNumber, tuple.family, segment) else {
             health.insert(.noTuple)
+            if tuple.hasIdentifier, segment.count >= 6 {
+                tuple.sourcePart = segment.bigEndianUInt16(at: 4)
+                tuple.destinationPart = segment.bigEndianUInt16(at: 0)
+            }
             return
         }
         tuple.sourcePart = parts.source
         tuple.destinationPart = parts.destination
         // A first fragment holds only the beginning of what its checksum covers.
         let verifies = verifiesChecksum && !health.contains(.firstFragment)
+        let isError =
+            tuple.hasIdentifier && !health.contains(.firstFragment)
+            && (ICMPTracker.isError(tuple.icmpType, tuple.family) || ICMPTracker.isRedirect(tuple))
         switch (tuple.protocolNumber, tuple.family) {
         case (IPProtocol.tcp, _): readTCP(segment, verifies)
         case (IPProtocol.udp, _): readUDP(segment, verifies)
         case (IPProtocol.udpLite, _): readUDPLite(segment, verifies)
+        case (IPProtocol.sctp, _): readSCTP(segment, verifies)
+        // NAT sums the message of an ICMP error itself, whatever the setting: spec nat.md §7.
         case (IPProtocol.icmp, .ipv4):
-            if verifies, Checksum.of(segment) != 0 { health.insert(.badChecksum) }
+            if verifies || isError, Checksum.of(segment) != 0 { health.insert(.badChecksum) }
             readQuotation(packet, &layout)
         case (IPProtocol.icmpv6, .ipv6):
-            if verifies, !sumIsGood(segment) { health.insert(.badChecksum) }
+            if verifies || isError, !sumIsGood(segment) { health.insert(.badChecksum) }
             readRedirect(segment)
             readQuotation(packet, &layout)
         default: break
@@ -246,14 +255,19 @@ extension Packet {
                 .ipv6, chain.protocolNumber, source: header.source, 0,
                 destination: header.destination, 0)
         }
-        guard transportOffset <= inner.count,
-            let parts = Self.parts(
-                network.protocolNumber, network.family,
-                inner.extracting(transportOffset..<inner.count))
-        else { return }
+        guard transportOffset <= inner.count else { return }
+        let segment = inner.extracting(transportOffset..<inner.count)
         quoted = network
+        guard let parts = Self.parts(network.protocolNumber, network.family, segment) else {
+            guard network.hasIdentifier, segment.count >= 6 else { return }
+            quoted.sourcePart = segment.bigEndianUInt16(at: 4)
+            quoted.destinationPart = segment.bigEndianUInt16(at: 0)
+            health.insert(.quotesIdentifier)
+            return
+        }
         quoted.sourcePart = parts.source
         quoted.destinationPart = parts.destination
+        quotedByteCount = UInt16(clamping: segment.count)
         health.insert(.quotesTuple)
         layout.quotedOffset = start
         layout.quotedTransportOffset = start + transportOffset

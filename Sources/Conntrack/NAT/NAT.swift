@@ -107,6 +107,10 @@ enum NAT {
         guard status.contains(wantedBit(direction, kind)) else { return true }
         guard let target = table.tuple(of: packet.connection, direction.opposite).inverted
         else { return true }
+        // The quoted ports stand in the first eight bytes of a header that must be there.
+        if packet.quoted.hasPorts || packet.quoted.hasIdentifier, packet.quotedByteCount < 8 {
+            return false
+        }
         // Inside, everything runs the other way: what is a destination outside is a source there.
         switch kind {
         case .source:

@@ -24,7 +24,7 @@ enum PortSearch {
         if range.flags.contains(.shifted) {
             offset = present &- range.basePort
         } else if kind == .source || range.flags.contains(.random) {
-            offset = table.dice.nextUInt16()
+            offset = table.drawOffset(from: first, size: size)
         } else {
             offset = 0
         }
@@ -95,6 +95,15 @@ enum PortSearch {
 }
 
 extension ConnectionTable {
+    /// Where a search begins: at random, or at the port that a recording says was chosen.
+    fileprivate mutating func drawOffset(from first: UInt32, size: UInt32) -> UInt16 {
+        let drawn = dice.nextUInt16()
+        guard let port = portHint, UInt32(port) >= first, UInt32(port) < first + size else {
+            return drawn
+        }
+        return UInt16(truncatingIfNeeded: UInt32(port) - first)
+    }
+
     /// A connection one of whose tuples is `tuple`, in the zone that answers to `slot` have.
     mutating func findAny(_ tuple: Tuple, inZonesOf slot: Slot, at now: Moment) -> Found? {
         find(tuple, inZonesOf: slot, besides: .none, at: now)
