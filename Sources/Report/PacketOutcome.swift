@@ -1,5 +1,6 @@
 // The JSONL contract of `ctlab replay`, one value a line: what happened to each packet, whichever
-// arm (the model, the live kernel, a recording) it happened in. Keys are documented in the README.
+// arm (the model, the live kernel, a recording) it happened in. Keys are documented in the README;
+// their order on a line is that of the properties here (see PacketOutcome+JSON).
 
 /// What one packet did: one line of the JSONL output.
 public struct PacketOutcome: Codable, Sendable, Hashable {
@@ -8,7 +9,7 @@ public struct PacketOutcome: Codable, Sendable, Hashable {
     /// Seconds since the first packet, nine decimals.
     public var time: String
     /// Ingress interface.
-    public var `in`: String?
+    public var ingress: String?
     public var tuple: TupleRecord?
     /// `new`, `established`, `related`, `invalid`, `untracked`, `none`.
     public var state: String
@@ -16,17 +17,18 @@ public struct PacketOutcome: Codable, Sendable, Hashable {
     public var direction: String?
     /// `forwarded`, `local`, `dropped`.
     public var verdict: String
-    /// For a drop: `table_full`, `rule`, `insert_failed`, `nat`, `no_route`, …
+    /// Why a packet was dropped: `table_full`, `rule`, `insert_failed`, `nat`, `no_route` and so on.
     public var reason: String?
-    /// For INVALID (and "ignored") packets: the kernel's own text.
-    public var invalid_reason: [String]?
+    /// The kernel's own lines about an INVALID (or "ignored") packet.
+    public var invalidReasons: [String]?
     /// For a rule drop: hook, chain and line that decided.
     public var hook: String?
     public var out: [OutputRecord]?
     public var events: [EventRecord]?
+    /// What a lookup finds right after the packet; written as `null` where it finds nothing.
     public var entry: EntryRecord?
-    /// Non-zero changes of the counters; `count` is the new number of entries, when it changed.
-    public var counters: [String: Int]?
+    /// Changes of the counters; `count` is the new number of entries, when it changed.
+    public var counters: CounterChanges?
     /// Entries removed by this packet: expired ones it met, early drop.
     public var evicted: Int?
     /// What happened between the previous packet and this one.
@@ -38,35 +40,54 @@ public struct PacketOutcome: Codable, Sendable, Hashable {
         self.state = state
         self.verdict = verdict
     }
+
+    enum CodingKeys: String, CodingKey {
+        case packet, time, tuple, state, direction, verdict, reason, hook, out, events, entry
+        case counters, evicted, before
+        case ingress = "in"
+        case invalidReasons = "invalid_reason"
+    }
 }
 
 /// What the collector did while no packet came.
 public struct Interlude: Codable, Sendable, Hashable {
     public var events: [EventRecord]?
-    public var counters: [String: Int]?
+    public var counters: CounterChanges?
 
-    public init(events: [EventRecord]?, counters: [String: Int]?) {
+    public init(events: [EventRecord]?, counters: CounterChanges?) {
         self.events = events
         self.counters = counters
     }
 }
 
-/// A tuple as the contract writes it. `proto` is absent inside an entry, which has its own.
+/// A tuple as the contract writes it.
+///
+/// `proto` is absent inside an entry, which has its own.
 public struct TupleRecord: Codable, Sendable, Hashable {
     public var proto: Int?
-    public var src: String
-    public var dst: String
-    public var sport: Int?
-    public var dport: Int?
+    public var source: String
+    public var destination: String
+    public var sourcePort: Int?
+    public var destinationPort: Int?
     public var type: Int?
     public var code: Int?
     public var id: Int?
-    public var srckey: Int?
-    public var dstkey: Int?
+    public var sourceKey: Int?
+    public var destinationKey: Int?
 
-    public init(src: String, dst: String) {
-        self.src = src
-        self.dst = dst
+    public init(source: String, destination: String) {
+        self.source = source
+        self.destination = destination
+    }
+
+    enum CodingKeys: String, CodingKey {
+        case proto, type, code, id
+        case source = "src"
+        case destination = "dst"
+        case sourcePort = "sport"
+        case destinationPort = "dport"
+        case sourceKey = "srckey"
+        case destinationKey = "dstkey"
     }
 }
 
@@ -98,11 +119,15 @@ public struct EntryRecord: Codable, Sendable, Hashable {
     public var original: TupleRecord
     public var reply: TupleRecord
     public var status: [String]
-    /// Seconds left, truncated.
+    /// Seconds left, truncated; absent in a DESTROY whose time was over.
     public var timeout: Int?
     public var tcp: TCPRecord?
     public var mark: Int?
+    /// The zone of both directions.
     public var zone: Int?
+    /// The zone of a connection that has one in its original direction only.
+    public var originalZone: Int?
+    public var replyZone: Int?
     /// Original direction first; only with accounting.
     public var packets: [Int]?
     public var bytes: [Int]?
@@ -114,15 +139,31 @@ public struct EntryRecord: Codable, Sendable, Hashable {
         self.reply = reply
         self.status = status
     }
+
+    enum CodingKeys: String, CodingKey {
+        case proto, original, reply, status, timeout, tcp, mark, zone, packets, bytes, id
+        case originalZone = "zone_orig"
+        case replyZone = "zone_reply"
+    }
 }
 
-/// The TCP part of an entry, as netlink shows it. In DESTROY events only `state` is there.
+/// The TCP part of an entry, as netlink shows it.
+///
+/// In DESTROY events only `state` is there.
 public struct TCPRecord: Codable, Sendable, Hashable {
     public var state: String
-    public var wscale_original: Int?
-    public var wscale_reply: Int?
-    public var flags_original: Int?
-    public var flags_reply: Int?
+    public var originalWindowScale: Int?
+    public var replyWindowScale: Int?
+    public var originalFlags: Int?
+    public var replyFlags: Int?
 
     public init(state: String) { self.state = state }
+
+    enum CodingKeys: String, CodingKey {
+        case state
+        case originalWindowScale = "wscale_original"
+        case replyWindowScale = "wscale_reply"
+        case originalFlags = "flags_original"
+        case replyFlags = "flags_reply"
+    }
 }

@@ -3,6 +3,8 @@ public struct GREHeader: Sendable, Hashable, BitwiseCopyable {
     public static let minimumByteCount = 4
     /// What a version 1 header must have for its call id to be there.
     public static let callByteCount = 8
+    /// The protocol type of version 1.
+    public static let pptp: UInt16 = 0x880b
 
     /// Checksum, routing, key, sequence and the other bits above the version.
     public var flags: UInt16

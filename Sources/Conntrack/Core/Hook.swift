@@ -19,6 +19,7 @@ public enum Hook: UInt8, Sendable, Hashable, CaseIterable, BitwiseCopyable {
 
 /// Hook priorities with a meaning of their own (spec policy.md §1).
 public enum HookPriority {
+    public static let defragmentation: Int32 = -400
     public static let raw: Int32 = -300
     public static let conntrack: Int32 = -200
     public static let mangle: Int32 = -150

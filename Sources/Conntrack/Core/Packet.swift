@@ -40,9 +40,14 @@ public struct Packet: Sendable, BitwiseCopyable {
     public var health: PacketHealth
     /// UDP: the length field. UDP-Lite: the coverage field. SCTP and others: 0.
     public var lengthField: UInt16
+    /// Bytes of the largest fragment, header included, of a packet put together from fragments.
+    public var fragmentByteCount: UInt16
     public var tcp: TCPSegment
+    public var sctp: SCTPContent
     /// ICMP errors: the tuple of the packet they quote; meaningful with `.quotesTuple`.
     public var quoted: Tuple
+    /// Transport bytes of the quoted packet that are there.
+    public var quotedByteCount: UInt16
 
     /// `meta mark`.
     public var mark: UInt32
@@ -61,8 +66,11 @@ public struct Packet: Sendable, BitwiseCopyable {
         typeOfService = 0
         health = []
         lengthField = 0
+        fragmentByteCount = 0
         tcp = TCPSegment()
+        sctp = SCTPContent()
         quoted = .none
+        quotedByteCount = 0
         mark = 0
         inInterface = .none
         outInterface = .none
@@ -102,6 +110,9 @@ public struct PacketHealth: OptionSet, Sendable, Hashable, BitwiseCopyable {
     public static let redirectQuotes = PacketHealth(rawValue: 1 << 10)
     /// IPv6 redirect without any option, or with one of length zero.
     public static let redirectWithoutOptions = PacketHealth(rawValue: 1 << 11)
+    /// ICMP error quoting an ICMP header cut short behind its id: `Packet.quoted` names a flow, but
+    /// is no tuple for the tracker.
+    public static let quotesIdentifier = PacketHealth(rawValue: 1 << 12)
 }
 
 /// The fields of a TCP header that tracking reads.

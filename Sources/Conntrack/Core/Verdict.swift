@@ -1,4 +1,4 @@
-public import Wire
+internal import Wire
 
 /// How a packet's way through a node ended.
 public enum Verdict: String, Sendable, Hashable, BitwiseCopyable {

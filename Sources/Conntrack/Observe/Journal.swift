@@ -1,4 +1,3 @@
-public import Wire
 
 // What happened, written down as it happens and read by whoever drives the node. A journal is told
 // and never asked: nothing in the packet path depends on what it holds. It costs nothing while
@@ -38,8 +37,8 @@ public struct ConntrackEvent: Sendable, Hashable, BitwiseCopyable {
 /// Everything written down since it was last emptied.
 public struct Journal: Sendable {
     /// Whether a ctnetlink listener exists: with `nf_conntrack_events = 2` only entries created
-    /// while it does carry event state.
-    public var isListening = false
+    /// while it does carry event state. `Node.isListening` sets it.
+    public internal(set) var isListening = false
     /// Whether the tracker's own remarks (the texts of `nf_conntrack_log_invalid`) are wanted.
     public var wantsRemarks = false
     public internal(set) var events: [ConntrackEvent] = []

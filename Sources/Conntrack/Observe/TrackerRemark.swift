@@ -28,7 +28,16 @@ public struct TrackerRemark: Sendable, Hashable, BitwiseCopyable {
         case sequenceUnderLower(UInt32)
         case acknowledgmentOverUpper(UInt32)
         case acknowledgmentUnderLower(UInt32)
+        /// A segment at most one window beyond the upper edge, let through: its overshoot.
+        case sequenceOvershoot(UInt32)
+        /// Stray FIN or RST from both ends: the connection has only `ticks` left.
+        case tcpTimeoutLowered(
+            index: UInt8, Direction, lastIndex: UInt8, ticks: UInt32)
+        case sctpShortPacket
         case sctpBadCRC
+        case sctpChunks(SCTPDefect)
+        case sctpInvalidState(old: UInt8, Direction, type: UInt8)
+        case sctpVerificationTag(found: UInt32, expected: UInt32, Direction)
     }
 
     public var protocolNumber: UInt8

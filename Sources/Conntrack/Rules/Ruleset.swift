@@ -1,10 +1,17 @@
 public import Wire
 
+// The rules of a node: nftables text, compiled once and asked for every packet.
+//
+// Text goes through the lexer and the parser to `RulesetSyntax`, and through the compiler to
+// `RuleProgram` (what never changes) and `RuleState` (counters, numgen, rate limits). Evaluation
+// is in Ruleset+Evaluate.
+
 /// Where a rule stands: for messages and for the `hook` key of the replay output.
 public struct RuleReference: Sendable, Hashable, BitwiseCopyable {
-    /// Index into `Ruleset.rules`; -1 for a chain's policy.
+    /// The rule, which may stand in a chain the base chain jumps to; -1 for the base chain's
+    /// policy.
     public var rule: Int32
-    /// Index into `Ruleset.chains`.
+    /// The base chain that was asked: `BaseChain.index`.
     public var chain: Int32
 
     public init(rule: Int32, chain: Int32) {
@@ -36,6 +43,7 @@ public enum ChainKind: Sendable, Hashable, BitwiseCopyable {
 
 /// A base chain as the packet path needs it: where it stands and what it may ask for.
 public struct BaseChain: Sendable, Hashable {
+    /// What `Ruleset.evaluate` takes.
     public var index: Int
     public var kind: ChainKind
     public var hook: Hook
@@ -45,7 +53,9 @@ public struct BaseChain: Sendable, Hashable {
     public var readsEntry: Bool
 }
 
-/// What rules asked for besides a verdict. The node carries it out.
+/// What rules asked for besides a verdict.
+///
+/// The node carries it out.
 public struct RuleEffects: Sendable {
     /// `ct mark set`: the new mark of the packet's connection.
     public var connectionMark: UInt32?
@@ -55,33 +65,58 @@ public struct RuleEffects: Sendable {
     public init() {}
 }
 
-/// One `log` statement met by a packet.
-public struct RuleLog: Sendable, Hashable {
-    public var prefix: String
-
-    public init(prefix: String) { self.prefix = prefix }
-}
-
 /// A compiled ruleset: base chains by hook and family, and the rules behind them.
 public struct Ruleset: Sendable {
     /// All base chains, in order of priority, first registered first among equals.
-    public var baseChains: [BaseChain] = []
+    public internal(set) var baseChains: [BaseChain] = []
+    /// How the connection's lifetime in ticks becomes the milliseconds of `ct expiration`.
+    public var tickRate = TickRate.reference
+
+    var program = RuleProgram()
+    var state = RuleState()
+    var names = RuleNames()
+    var tracked: Set<Family> = []
 
     public static let empty = Ruleset()
 
     init() {}
 
-    /// Whether a rule needs the tracker for `family` (spec policy.md §2).
-    public func needsTracking(_ family: Family) -> Bool { false }
-
-    /// Whether a nat chain with a nat statement exists for `family`.
-    public func needsNAT(_ family: Family) -> Bool { false }
-
-    /// Asks one base chain. `entry` is the packet's connection, if it has one and the chain reads it.
+    /// Asks one base chain about a packet.
+    ///
+    /// As in the kernel: rules from the first to the last, statements from left to right; the
+    /// first that does not match breaks its rule, and those before it have acted. `jump` comes
+    /// back behind its rule, `goto` to where the last `jump` stood; the end of the base chain is
+    /// its policy.
+    ///
+    /// - Parameters:
+    ///   - chain: `BaseChain.index`.
+    ///   - packet: `meta mark set` and `notrack` change it.
+    ///   - entry: The packet's connection; asked for only where `BaseChain.readsEntry`.
+    ///   - effects: What to do besides. A mark that is in it already counts for `ct mark`.
     public mutating func evaluate(
         _ chain: Int, _ packet: inout Packet, entry: Entry?, effects: inout RuleEffects,
         dice: inout Dice, at now: Instant
     ) -> RuleOutcome {
-        .accept
+        var context = RuleContext(tickRate: tickRate, now: now)
+        return program.evaluate(
+            chain, &packet, &context, entry: entry, effects: &effects, dice: &dice,
+            state: &state)
+    }
+
+    /// Whether a rule needs the tracker for `family` (spec policy.md §2).
+    ///
+    /// Any rule of the family's tables that reads `ct`, sets a connection's mark or is a nat
+    /// statement does, wherever it stands; notrack, and a nat chain without statement, do not.
+    public func needsTracking(_ family: Family) -> Bool { tracked.contains(family) }
+
+    /// Whether a rule writes lines about packets.
+    public var logsPackets: Bool { !program.logs.isEmpty }
+
+    /// Whether nat is at work for `family`: a base chain of type nat exists.
+    ///
+    /// Then all four nat hooks exist and make null bindings, whatever the chain's rules
+    /// (spec nat.md §1).
+    public func needsNAT(_ family: Family) -> Bool {
+        baseChains.contains { $0.kind == .nat && $0.families.contains(family) }
     }
 }

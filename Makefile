@@ -1,0 +1,50 @@
+# The one door: people and machines build, test and check through these names.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+.PHONY: help setup build demo test check fmt lint goldens bench captures clean
+
+# Where the checked build lives: its flags differ from the others', so it keeps its own products.
+CHECKED := --scratch-path .build-check
+# A crash in a test prints its trace at once instead of waiting for somebody to ask.
+export SWIFT_BACKTRACE ?= enable=no
+
+help:  ## Lists these names
+	@sed -n 's/^\([a-z]*\):.*##/\1/p' $(MAKEFILE_LIST) | while read -r name text; do \
+	    printf '  make %-9s %s\n' "$$name" "$$text"; done
+
+setup:  ## Installs what a fresh Debian machine with a Swift 6.3 toolchain lacks
+	@scripts/setup
+
+build: setup  ## Builds the command (release)
+	swift build -c release --product ctlab
+
+demo: build  ## Replays a shipped capture through a NAT gateway
+	@scripts/demo
+
+test: setup  ## Runs every test that this machine allows
+	swift test
+
+check: setup lint  ## Format, lint, a build without warnings, tests and house rules
+	CTLAB_WARNINGS=error swift build $(CHECKED) --build-tests \
+	    --explicit-target-dependency-import-check error
+	CTLAB_WARNINGS=error swift test $(CHECKED) --skip-build
+
+lint:  ## Reports what swift-format would change
+	swift format lint --strict --recursive --parallel Package.swift Sources Tests Benchmarks
+
+fmt:  ## Formats all sources in place
+	swift format --in-place --recursive --parallel Package.swift Sources Tests Benchmarks
+
+goldens: build  ## Writes what the captures' replays must print (read the diff)
+	@scripts/goldens
+
+bench: setup  ## Measures, and prints each figure beside its bar
+	cd Benchmarks && swift run -c release
+
+captures: build  ## Writes scenarios/captures anew (a test holds that nothing changes)
+	swift run -c release make-captures scenarios/captures
+
+clean:  ## Removes what was built
+	rm -rf .build .build-check Benchmarks/.build

@@ -1,0 +1,143 @@
+internal import Wire
+
+// The path for packets that come as bytes: parsed, put together where they are fragments, taken
+// through the hooks, written back, cut to the egress interface's MTU.
+
+extension Node {
+    /// Takes one network-layer packet through the node.
+    ///
+    /// `interface` is where it came in; `nil` leaves that to its source address. A packet whose
+    /// network header IP input refuses is dropped as `malformed`; nothing else in it can fail.
+    public mutating func receive(
+        _ bytes: Span<UInt8>, on interface: InterfaceIndex?, at now: Instant
+    ) -> Delivery {
+        var layout = PacketLayout()
+        guard
+            var packet = try? Packet(
+                parsing: bytes, verifiesChecksum: settings.verifiesChecksums, layout: &layout)
+        else { return refused(bytes, interface, at: moment(now)) }
+        packet.inInterface =
+            interface ?? routing.ingress(of: packet.tuple.source, packet.tuple.family)
+        if layout.isFragment, let station = reassemblyStation(packet.tuple.family) {
+            return receive(fragment: packet, bytes, station, at: moment(now))
+        }
+        let arrived = packet
+        keep(bytes, arrived, layout)
+        let end = receive(&packet, at: now)
+        transit.bytes.removeAll(keepingCapacity: true)
+        var delivery = report(end, arrived, packet, at: moment(now))
+        if end.verdict == .forwarded {
+            let output = [UInt8](copying: bytes.extracting(0..<Int(arrived.networkByteCount)))
+            delivery.out = transmissions(output, from: arrived, to: packet, layout, cuts: [])
+        }
+        return delivery
+    }
+
+    /// A packet that IP input drops: nothing sees it, but it may still be looked up.
+    func refused(
+        _ bytes: Span<UInt8>, _ interface: InterfaceIndex?, at now: Moment
+    ) -> Delivery {
+        let readable = Packet(refused: bytes)
+        let ingress =
+            interface
+            ?? readable.map { routing.ingress(of: $0.tuple.source, $0.tuple.family) }
+            ?? InterfaceIndex(0)
+        var delivery = Delivery(verdict: .dropped, info: .none, inInterface: ingress)
+        delivery.reason = .malformed
+        delivery.entry = readable.flatMap { entry(of: $0, at: now) }
+        return delivery
+    }
+
+    /// A fragment: what stands before reassembly sees it, what stands behind sees the whole.
+    private mutating func receive(
+        fragment: Packet, _ bytes: Span<UInt8>, _ station: Int, at now: Moment
+    ) -> Delivery {
+        var packet = fragment
+        let steps = plan.range(of: .prerouting, packet.tuple.family)
+        keep(bytes, fragment, PacketLayout())
+        let datagramTuple = reassembly.tuple(of: fragment, bytes)
+        if let end = run(steps.lowerBound..<station, .prerouting, &packet, at: now) {
+            letGo(&packet)
+            return report(end, fragment, packet, at: now)
+        }
+        guard case .whole(let datagram) = reassembly.insert(bytes, at: now.instant) else {
+            let end = PathEnd(.dropped, .fragmentPending)
+            var delivery = report(end, fragment, packet, at: now)
+            delivery.entry = datagramTuple.flatMap { entry(of: $0, at: now) }
+            return delivery
+        }
+        var layout = PacketLayout()
+        guard
+            var whole = try? Packet(
+                parsing: datagram.bytes.span, verifiesChecksum: settings.verifiesChecksums,
+                layout: &layout)
+        else { return report(PathEnd(.dropped, .malformed), fragment, packet, at: now) }
+        whole.inInterface = packet.inInterface
+        whole.mark = packet.mark
+        whole.info = packet.info
+        whole.health.insert(.reassembled)
+        whole.fragmentByteCount = UInt16(clamping: datagram.largestFragment)
+        let arrived = whole
+        keep(datagram.bytes.span, arrived, layout)
+        let end =
+            run(station + 1..<steps.upperBound, .prerouting, &whole, at: now)
+            ?? route(&whole, at: now) ?? finish(&whole, at: now)
+        letGo(&whole)
+        transit.bytes.removeAll(keepingCapacity: true)
+        var delivery = report(end, arrived, whole, at: now)
+        if end.verdict == .forwarded {
+            delivery.out = transmissions(
+                datagram.bytes, from: arrived, to: whole, layout, cuts: datagram.cuts)
+        }
+        return delivery
+    }
+
+    /// The packet's bytes as they leave: rewritten, and in pieces where they must be.
+    func transmissions(
+        _ bytes: [UInt8], from arrived: Packet, to packet: Packet, _ layout: PacketLayout,
+        cuts: [Int]
+    ) -> [Transmission] {
+        var output = bytes
+        PacketRewriter.apply(from: arrived, to: packet, layout, bytes: &output)
+        var limit = configuration.interfaces[Int(packet.outInterface.raw)].mtu
+        if packet.health.contains(.reassembled) {
+            limit = min(limit, Int(packet.fragmentByteCount))
+        }
+        // Observed on 6.18: a TCP header spread over two fragments is drawn together on the way, and
+        // the packet then leaves in new pieces instead of those it came in.
+        let isDrawnTogether =
+            packet.tuple.protocolNumber == IPProtocol.tcp && packet.transportByteCount >= 20
+            && (cuts.first ?? 20) < 20
+        return Fragmenter.split(output, limit: limit, cuts: isDrawnTogether ? [] : cuts)
+            .map { Transmission(interface: packet.outInterface, bytes: $0) }
+    }
+
+    /// What is told about a packet: how it ended, and what a lookup of it finds now.
+    func report(
+        _ end: PathEnd, _ arrived: Packet, _ packet: Packet, at now: Moment
+    ) -> Delivery {
+        var delivery = Delivery(
+            verdict: end.verdict, info: packet.info, inInterface: arrived.inInterface)
+        delivery.reason = end.reason
+        delivery.rule = end.rule
+        if !arrived.health.contains(.noTuple) { delivery.tuple = arrived.tuple }
+        delivery.entry = entry(of: arrived, at: now)
+        return delivery
+    }
+
+    /// The connection of a packet that has gone, or of the packet it quotes. Evicts nothing.
+    private func entry(of arrived: Packet, at now: Moment) -> Entry? {
+        if !arrived.health.isDisjoint(with: [.quotesTuple, .quotesIdentifier]) {
+            return arrived.quoted.inverted.flatMap { entry(of: $0, at: now) }
+        }
+        // An ICMP header cut short behind its id is no tuple for the tracker, but still names a flow.
+        let isNamed =
+            !arrived.health.contains(.noTuple)
+            || (arrived.tuple.hasIdentifier && arrived.transportByteCount >= 6)
+        return isNamed ? entry(of: arrived.tuple, at: now) : nil
+    }
+
+    private func entry(of tuple: Tuple, at now: Moment) -> Entry? {
+        table.peek(tuple, .none, namespace, at: now).map { table.entry($0.slot, at: now) }
+    }
+}

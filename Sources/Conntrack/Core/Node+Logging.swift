@@ -1,0 +1,66 @@
+internal import Wire
+
+// Lines about single packets: those of `log` rules and of `nf_conntrack_log_invalid`. Both quote
+// the packet as it is at that point of its way, so the bytes are kept at hand, but only while
+// something may want them.
+
+/// The bytes of the packet on its way.
+struct PacketInTransit: Sendable {
+    var bytes: [UInt8] = []
+    var arrived = Packet(tuple: .none, networkByteCount: 0, transportByteCount: 0)
+    var layout = PacketLayout()
+}
+
+extension Node {
+    /// Whether a line about a packet may have to be written.
+    var quotesPackets: Bool {
+        configuration.sysctl.logInvalid != 0 || ruleset.logsPackets
+    }
+
+    mutating func keep(_ bytes: Span<UInt8>, _ arrived: Packet, _ layout: PacketLayout) {
+        guard quotesPackets else { return }
+        transit.bytes = [UInt8](copying: bytes.extracting(0..<Int(arrived.networkByteCount)))
+        transit.arrived = arrived
+        transit.layout = layout
+    }
+
+    /// Writes the lines that `log` rules asked for.
+    mutating func writeRuleLogs(_ packet: Packet, _ hook: Hook, at now: Moment) {
+        let logs = effects.logs
+        effects.logs.removeAll(keepingCapacity: true)
+        for log in logs where log.group == nil {
+            kernelLog.append(log.prefix + dump(packet, hook, details: []), at: now.instant)
+        }
+    }
+
+    /// Writes down what a tracker said about a packet, wherever somebody wants to know.
+    mutating func remark(_ packet: Packet, _ text: TrackerRemark.Text, at now: Moment) {
+        let remark = TrackerRemark(packet.tuple.protocolNumber, text)
+        if table.journal.wantsRemarks { table.journal.remarks.append(remark) }
+        let wanted = configuration.sysctl.logInvalid
+        guard wanted == 255 || (wanted != 0 && wanted == packet.tuple.protocolNumber) else {
+            return
+        }
+        let line = remark.logLine(dump: dump(packet, .prerouting, details: .all))
+        kernelLog.append(line, at: now.instant)
+    }
+
+    /// The packet as the kernel log quotes it.
+    private func dump(_ packet: Packet, _ hook: Hook, details: PacketDump.Details) -> String {
+        var bytes = transit.bytes
+        if !bytes.isEmpty {
+            PacketRewriter.apply(
+                from: transit.arrived, to: packet, transit.layout, bytes: &bytes)
+        }
+        let showsInput = hook != .postrouting && hook != .output
+        let showsOutput = hook != .prerouting && hook != .input
+        return PacketDump.text(
+            of: bytes.span, from: showsInput ? name(of: packet.inInterface) : "",
+            to: showsOutput ? name(of: packet.outInterface) : "", mark: packet.mark,
+            details: details)
+    }
+
+    private func name(of interface: InterfaceIndex) -> String {
+        interface == .none ? "" : configuration.interfaces[Int(interface.raw)].name
+    }
+}

@@ -1,0 +1,175 @@
+public import Wire
+
+// The nat stations: spec nat.md §2.
+
+extension Node {
+    /// Decides a new connection's mapping at this hook and translates the packet. Returns where
+    /// the packet ended, or `nil` if it goes on.
+    ///
+    /// Kernel: `nf_nat_inet_fn()`.
+    mutating func translate(
+        _ packet: inout Packet, _ kind: NATKind, _ hook: Hook, at now: Moment
+    ) -> PathEnd? {
+        guard packet.connection != .none, let direction = packet.info.direction else {
+            return nil
+        }
+        if packet.info.state == .related, packet.tuple.hasIdentifier {
+            let mayPass = NAT.translateError(&packet, direction, kind, in: table)
+            return mayPass ? nil : PathEnd(.dropped, .natICMP)
+        }
+        let isFirst = packet.info == .new || packet.info == .related
+        let done = NAT.doneBit(kind)
+        if isFirst, !table.records[packet.connection].status.contains(done) {
+            if let end = decide(&packet, kind, hook, at: now) { return end }
+        } else if table.leavesElsewhere(packet, hook) {
+            table.delete(packet.connection, at: now)
+            return PathEnd(.dropped, .nat)
+        }
+        NAT.translate(&packet, direction, kind, in: table)
+        return nil
+    }
+
+    /// Asks the nat chains of the hook until one maps; otherwise the connection keeps what it has,
+    /// and only a clash changes its port.
+    private mutating func decide(
+        _ packet: inout Packet, _ kind: NATKind, _ hook: Hook, at now: Moment
+    ) -> PathEnd? {
+        let slot = packet.connection
+        for chain in plan.natChains(at: hook, packet.tuple.family) {
+            switch ask(chain, hook, &packet, at: now) {
+            case .accept: continue
+            case .drop(let rule): return PathEnd(.dropped, .rule, rule)
+            case .reject(_, let rule): return PathEnd(.dropped, .rejected, rule)
+            case .map(let target, let rule):
+                switch range(of: target, packet, hook) {
+                case .leave: continue
+                case .refuse: return PathEnd(.dropped, .nat, rule)
+                case .map(let range):
+                    NAT.setUp(slot, range, kind, in: &table, at: now)
+                    if case .masquerade = target {
+                        table.rememberEgress(packet.outInterface, slot)
+                    }
+                    return nil
+                }
+            }
+        }
+        let range = NAT.nullRange(slot, kind, in: table)
+        NAT.setUp(slot, range, kind, in: &table, at: now)
+        return nil
+    }
+
+    private enum Mapping {
+        case map(NATRange)
+        /// The rule does not apply to this packet.
+        case leave
+        /// There is no address to map to.
+        case refuse
+    }
+
+    /// The range a rule stands for, with the addresses of this node filled in.
+    private func range(of target: NATTarget, _ packet: Packet, _ hook: Hook) -> Mapping {
+        let family = packet.tuple.family
+        switch target {
+        case .source(let range), .destination(let range):
+            return .map(range)
+        case .masquerade(let range):
+            if family == .ipv4, packet.tuple.source == .zero { return .leave }
+            return filled(range, sourceAddress(on: packet.outInterface, for: packet.tuple))
+        case .redirect(let range):
+            let loopback =
+                family == .ipv4 ? Address(ipv4: 0x7f00_0001) : Address(high: 0, low: 1)
+            let address =
+                hook == .output ? loopback : primaryAddress(of: packet.inInterface, family)
+            return filled(range, address)
+        }
+    }
+
+    private func filled(_ range: NATRange, _ address: Address?) -> Mapping {
+        guard let address else { return .refuse }
+        var range = range
+        range.flags.insert(.addresses)
+        range.firstAddress = address
+        range.lastAddress = address
+        return .map(range)
+    }
+
+    /// The first address of a family an interface has.
+    private func primaryAddress(of interface: InterfaceIndex, _ family: Family) -> Address? {
+        addresses(of: interface, family).first?.address
+    }
+
+    private func addresses(of interface: InterfaceIndex, _ family: Family) -> [Prefix] {
+        guard interface != .none else { return [] }
+        return configuration.interfaces[Int(interface.raw)].addresses
+            .filter { $0.family == family }
+    }
+
+    /// The address of an interface that masquerading takes for packets like this.
+    ///
+    /// IPv4: the first in the subnet of the next hop, or else the first of all. IPv6: the one with
+    /// the longest prefix in common with the destination, the first among equals, and link-local
+    /// ones only for link-local destinations. Observed on 6.18. A next hop is the destination itself
+    /// here: routes of the model name no gateways.
+    private func sourceAddress(on interface: InterfaceIndex, for tuple: Tuple) -> Address? {
+        let all = addresses(of: interface, tuple.family)
+        guard tuple.family == .ipv6 else {
+            return (all.first { $0.contains(tuple.destination, .ipv4) } ?? all.first)?.address
+        }
+        let linkLocal = Prefix(.ipv6, Address(high: 0xfe80 << 48, low: 0), length: 10)
+        let isLocalScope = linkLocal.contains(tuple.destination, .ipv6)
+        var best: (address: Address, length: Int)?
+        for prefix in all where linkLocal.contains(prefix.address, .ipv6) == isLocalScope {
+            let length = min(prefix.length, prefix.address.commonBits(with: tuple.destination))
+            if length > best?.length ?? -1 { best = (prefix.address, length) }
+        }
+        return best?.address ?? all.first?.address
+    }
+}
+
+extension Address {
+    /// How many leading bits two IPv6 addresses share.
+    fileprivate func commonBits(with other: Address) -> Int {
+        high == other.high
+            ? 64 + (low ^ other.low).leadingZeroBitCount : (high ^ other.high).leadingZeroBitCount
+    }
+}
+
+extension ConnectionTable {
+    /// Notes the interface a masqueraded connection leaves by.
+    mutating func rememberEgress(_ interface: InterfaceIndex, _ slot: Slot) {
+        if records[slot].extensionIndex == UInt32.max {
+            records[slot].extensionIndex = extensions.insert(ConnectionExtension(parts: .nat))
+        }
+        let index = records[slot].extensionIndex
+        extensions[index].parts.insert(.nat)
+        extensions[index].masqueradeInterface = interface
+    }
+
+    /// Whether a masqueraded connection's packet is about to leave by another interface than the
+    /// one it was masqueraded for (spec nat.md §2 step 5).
+    func leavesElsewhere(_ packet: Packet, _ hook: Hook) -> Bool {
+        guard hook == .postrouting, packet.info.direction == .original else { return false }
+        let index = records[packet.connection].extensionIndex
+        guard index != UInt32.max, extensions[index].parts.contains(.nat) else { return false }
+        return extensions[index].masqueradeInterface != packet.outInterface
+    }
+
+    /// Removes the connections masqueraded for an interface: it went down, or (with `address`)
+    /// lost that address (spec nat.md §8). Returns how many.
+    @discardableResult
+    public mutating func flushMasqueraded(
+        _ interface: InterfaceIndex, losing address: Address?, at now: Moment
+    ) -> Int {
+        var victims: [Slot] = []
+        forEachConnection { slot, record in
+            guard record.extensionIndex != UInt32.max else { return }
+            let block = extensions[record.extensionIndex]
+            guard block.parts.contains(.nat), block.masqueradeInterface == interface else {
+                return
+            }
+            if let address, tuple(record, .reply).destination != address { return }
+            victims.append(slot)
+        }
+        return victims.filter { delete($0, at: now) }.count
+    }
+}

@@ -1,0 +1,148 @@
+internal import Wire
+
+// Network address translation: spec nat.md. A mapping is a changed reply tuple plus status bits;
+// what a packet must look like follows from the two tuples. NAT asks the table whether a tuple is
+// taken, and changes nothing else there than the reply tuple of a connection not yet confirmed.
+
+enum NAT {
+    static let anyNAT: Status = [.sourceNAT, .destinationNAT]
+    static let bothDone: Status = [.sourceNATDone, .destinationNATDone]
+
+    /// Which end a nat hook decides and translates.
+    static func kind(at hook: Hook) -> NATKind? {
+        switch hook {
+        case .prerouting, .output: .destination
+        case .postrouting, .input: .source
+        case .forward: nil
+        }
+    }
+
+    static func doneBit(_ kind: NATKind) -> Status {
+        kind == .source ? .sourceNATDone : .destinationNATDone
+    }
+
+    static func changeBit(_ kind: NATKind) -> Status {
+        kind == .source ? .sourceNAT : .destinationNAT
+    }
+
+    /// Decides one end of a connection's mapping for good.
+    ///
+    /// Kernel: `nf_nat_setup_info()`; spec nat.md §2. A search that finds nothing is no failure
+    /// here: the tuple is taken all the same and the connection fails at confirmation.
+    static func setUp(
+        _ slot: Slot, _ range: NATRange, _ kind: NATKind,
+        in table: inout ConnectionTable, at now: Moment
+    ) {
+        // A confirmed connection stays as it is for life.
+        guard !table.records[slot].status.contains(.confirmed) else { return }
+        guard let current = table.tuple(of: slot, .reply).inverted else { return }
+        let chosen = TupleSearch.uniqueTuple(current, range, kind, slot, in: &table, at: now)
+        if chosen != current, let reply = chosen.inverted {
+            table.setReply(reply, of: slot)
+            table.records[slot].status.insert(changeBit(kind))
+        }
+        if kind == .source { table.enterBySource(slot) }
+        table.records[slot].status.insert(doneBit(kind))
+    }
+
+    /// The mapping of a connection no rule asks to map: its present address, any free port.
+    static func nullRange(_ slot: Slot, _ kind: NATKind, in table: borrowing ConnectionTable)
+        -> NATRange
+    {
+        let reply = table.tuple(of: slot, .reply)
+        var range = NATRange()
+        range.flags = .addresses
+        range.firstAddress = kind == .source ? reply.destination : reply.source
+        range.lastAddress = range.firstAddress
+        return range
+    }
+
+    /// Gives a packet the addresses its connection's mapping asks for at this hook.
+    ///
+    /// Kernel: `nf_nat_packet()`; spec nat.md §1.
+    static func translate(
+        _ packet: inout Packet, _ direction: Direction, _ kind: NATKind,
+        in table: borrowing ConnectionTable
+    ) {
+        let status = table.records[packet.connection].status
+        guard status.contains(wantedBit(direction, kind)) else { return }
+        guard let target = table.tuple(of: packet.connection, direction.opposite).inverted
+        else { return }
+        switch kind {
+        case .source:
+            packet.tuple.source = target.source
+            packet.tuple.sourcePart = target.sourcePart
+        case .destination:
+            packet.tuple.destination = target.destination
+            if packet.tuple.hasIdentifier {
+                packet.tuple.sourcePart = target.sourcePart
+            } else {
+                packet.tuple.destinationPart = target.destinationPart
+            }
+        }
+    }
+
+    /// The bit that makes a packet of this direction change at a hook of this kind.
+    private static func wantedBit(_ direction: Direction, _ kind: NATKind) -> Status {
+        let bit = changeBit(kind)
+        guard direction == .reply else { return bit }
+        return bit == .sourceNAT ? .destinationNAT : .sourceNAT
+    }
+
+    /// Translates an ICMP error of a mapped connection, the packet it quotes included. Returns
+    /// false if the error must be dropped.
+    ///
+    /// Kernel: `nf_nat_icmp_reply_translation()`; spec nat.md §7.
+    static func translateError(
+        _ packet: inout Packet, _ direction: Direction, _ kind: NATKind,
+        in table: borrowing ConnectionTable
+    ) -> Bool {
+        let status = table.records[packet.connection].status
+        if packet.health.contains(.badChecksum) { return false }
+        if ICMPTracker.isRedirect(packet.tuple) {
+            guard status.isSuperset(of: bothDone), status.isDisjoint(with: anyNAT) else {
+                return false
+            }
+        }
+        guard status.contains(wantedBit(direction, kind)) else { return true }
+        guard let target = table.tuple(of: packet.connection, direction.opposite).inverted
+        else { return true }
+        // The quoted ports stand in the first eight bytes of a header that must be there.
+        if packet.quoted.hasPorts || packet.quoted.hasIdentifier, packet.quotedByteCount < 8 {
+            return false
+        }
+        // Inside, everything runs the other way: what is a destination outside is a source there.
+        switch kind {
+        case .source:
+            packet.tuple.source = target.source
+            packet.quoted.destination = target.source
+            if packet.quoted.hasIdentifier {
+                packet.quoted.sourcePart = target.sourcePart
+            } else {
+                packet.quoted.destinationPart = target.sourcePart
+            }
+        case .destination:
+            packet.tuple.destination = target.destination
+            packet.quoted.source = target.destination
+            packet.quoted.sourcePart =
+                packet.quoted.hasIdentifier ? target.sourcePart : target.destinationPart
+        }
+        return true
+    }
+}
+
+extension Tuple {
+    /// Whether the protocol has one identifier for both ends instead of two ports.
+    var hasIdentifier: Bool {
+        (protocolNumber == IPProtocol.icmp && family == .ipv4)
+            || (protocolNumber == IPProtocol.icmpv6 && family == .ipv6)
+    }
+
+    /// Whether the protocol has ports that a mapping may change.
+    var hasPorts: Bool {
+        switch protocolNumber {
+        case IPProtocol.tcp, IPProtocol.udp, IPProtocol.udpLite, IPProtocol.sctp: true
+        default: false
+        }
+    }
+}

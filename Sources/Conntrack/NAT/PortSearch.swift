@@ -1,0 +1,126 @@
+internal import Wire
+
+// The search for a free port or id: spec nat.md §3.2 and §3.3. At most 248 probes, so that a range
+// nearly used up can fail although it has free ports left.
+
+enum PortSearch {
+    /// Rounds with this many attempts left may evict a closed connection.
+    private static let evictionAttempts: UInt32 = 32
+    /// A round of fewer attempts than this is the last.
+    private static let smallestRound: UInt32 = 16
+
+    /// Changes the tuple's port until it is free; keeps the last candidate if none is.
+    ///
+    /// Kernel: `nf_nat_l4proto_unique_tuple()`.
+    static func search(
+        _ tuple: inout Tuple, _ range: NATRange, _ kind: NATKind, _ slot: Slot,
+        in table: inout ConnectionTable, at now: Moment
+    ) {
+        guard let ports = ports(for: tuple, range, kind) else { return }
+        let first = UInt32(ports.lowerBound)
+        let size = UInt32(ports.upperBound) - first + 1
+        let present = TupleSearch.manipulatedPart(tuple, kind)
+        var offset: UInt16
+        if range.flags.contains(.shifted) {
+            offset = present &- range.basePort
+        } else if kind == .source || range.flags.contains(.random) {
+            offset = table.drawOffset(from: first, size: size)
+        } else {
+            offset = 0
+        }
+        var attempts = min(size, UInt32(Limits.portAttempts))
+        while true {
+            for index in 0..<attempts {
+                let port = UInt16(truncatingIfNeeded: first + UInt32(offset) % size)
+                set(port, &tuple, kind)
+                offset &+= 1
+                if !isTaken(tuple, slot, left: attempts - index, in: &table, at: now) { return }
+            }
+            if attempts >= size || attempts < smallestRound { return }
+            attempts /= 2
+            offset = table.dice.nextUInt16()
+        }
+    }
+
+    private static func set(_ port: UInt16, _ tuple: inout Tuple, _ kind: NATKind) {
+        if kind == .source || tuple.hasIdentifier {
+            tuple.sourcePart = port
+        } else {
+            tuple.destinationPart = port
+        }
+    }
+
+    /// Which ports may be tried, or `nil` where nothing is searched.
+    private static func ports(
+        for tuple: Tuple, _ range: NATRange, _ kind: NATKind
+    ) -> ClosedRange<UInt16>? {
+        guard tuple.hasPorts || tuple.hasIdentifier else { return nil }
+        if range.flags.contains(.ports) {
+            return min(range.firstPort, range.lastPort)...max(range.firstPort, range.lastPort)
+        }
+        if tuple.hasIdentifier { return 0...UInt16.max }
+        guard kind == .source else { return nil }
+        switch tuple.sourcePart {
+        case ..<512: return 1...511
+        case ..<1024: return 600...1023
+        default: return 1024...UInt16.max
+        }
+    }
+
+    /// The usual test, except that near the end of a round a TCP SYN may take the place of a
+    /// connection that is closed for good.
+    ///
+    /// Kernel: `nf_nat_used_tuple_harder()`.
+    private static func isTaken(
+        _ tuple: Tuple, _ slot: Slot, left: UInt32, in table: inout ConnectionTable,
+        at now: Moment
+    ) -> Bool {
+        guard left <= evictionAttempts, tuple.protocolNumber == IPProtocol.tcp,
+            table.states[slot].tcp.state == .synSent
+        else { return TupleSearch.isTaken(tuple, slot, in: &table, at: now) }
+        guard let reply = tuple.inverted,
+            let found = table.findAny(reply, inZonesOf: slot, at: now)
+        else { return false }
+        guard found.direction == .reply else { return true }
+        let other = table.records[found.slot].status
+        let old = table.states[found.slot].tcp
+        guard old.state.rawValue >= TCPState.timeWait.rawValue, other.contains(.sourceNAT),
+            other.isDisjoint(with: [.dying, .fixedTimeout])
+        else { return true }
+        // Only a SYN beyond the old stream: stray packets of that are then out of the window.
+        guard old.original.end.precedes(table.states[slot].tcp.original.end) else { return true }
+        table.delete(found.slot, at: now)
+        return false
+    }
+}
+
+extension ConnectionTable {
+    /// Where a search begins: at random, or at the port that a recording says was chosen.
+    fileprivate mutating func drawOffset(from first: UInt32, size: UInt32) -> UInt16 {
+        let drawn = dice.nextUInt16()
+        guard let port = portHint, UInt32(port) >= first, UInt32(port) < first + size else {
+            return drawn
+        }
+        return UInt16(truncatingIfNeeded: UInt32(port) - first)
+    }
+
+    /// A connection one of whose tuples is `tuple`, in the zone that answers to `slot` have.
+    mutating func findAny(_ tuple: Tuple, inZonesOf slot: Slot, at now: Moment) -> Found? {
+        find(tuple, inZonesOf: slot, besides: .none, at: now)
+    }
+
+    /// The same, but a connection with the original tuple of `slot` is the same flow racing and no
+    /// conflict.
+    mutating func findConflict(_ tuple: Tuple, of slot: Slot, at now: Moment) -> Found? {
+        find(tuple, inZonesOf: slot, besides: slot, at: now)
+    }
+
+    private mutating func find(
+        _ tuple: Tuple, inZonesOf slot: Slot, besides: Slot, at now: Moment
+    ) -> Found? {
+        let mine = records[slot]
+        let zones = ZonePair(original: mine.zoneOriginal, reply: mine.zoneReply)
+        let hash = hash(tuple, zone: mine.zoneReply, mine.namespace)
+        return search(tuple, hash: hash, zones, mine.namespace, besides: besides, at: now)
+    }
+}

@@ -1,0 +1,62 @@
+internal import Wire
+
+// The table's side of tracking: what a tracker's decision changes in a connection.
+
+extension ConnectionTable {
+    /// Lets the protocol's state machine look at a packet of a connection.
+    @inline(__always)
+    mutating func follow(
+        _ packet: Packet, _ direction: Direction, isNew: Bool,
+        settings: borrowing TrackerSettings, at now: Moment
+    ) -> TrackerResult {
+        let slot = packet.connection
+        return Trackers.update(
+            &states[slot], packet, direction, isNew: isNew, status: records[slot].status,
+            remaining: records[slot].deadline.ticks(after: now.tick), settings: settings,
+            at: now.tick)
+    }
+
+    mutating func count(
+        _ counter: WritableKeyPath<Counters, UInt32>, _ namespace: NamespaceIndex
+    ) {
+        namespaces[Int(namespace.raw)].counters[keyPath: counter] &+= 1
+    }
+
+    @inline(__always)
+    mutating func assure(_ slot: Slot) {
+        guard !records[slot].status.contains(.assured) else { return }
+        records[slot].status.insert(.assured)
+        note(.assured, slot)
+    }
+
+    /// The first packet in reply direction that the tracker accepted.
+    @inline(__always)
+    mutating func markReplied(_ slot: Slot) {
+        guard !records[slot].status.contains(.seenReply) else { return }
+        records[slot].status.insert(.seenReply)
+        note(.reply, slot)
+    }
+
+    mutating func setMark(_ mark: UInt32, _ slot: Slot) {
+        guard slot != .none, records[slot].mark != mark else { return }
+        records[slot].mark = mark
+        note(.mark, slot)
+    }
+
+    /// Hooks came back: established TCP connections of the family begin window tracking anew
+    /// (spec tcp.md §10).
+    mutating func forgetWindows(_ family: Family, _ namespace: NamespaceIndex) {
+        var slots: [Slot] = []
+        forEachConnection { slot, record in
+            if record.family == family, record.protocolNumber == IPProtocol.tcp,
+                record.namespace == namespace
+            {
+                slots.append(slot)
+            }
+        }
+        for slot in slots where states[slot].tcp.state == .established {
+            states[slot].tcp.original.maxWindow = 0
+            states[slot].tcp.reply.maxWindow = 0
+        }
+    }
+}

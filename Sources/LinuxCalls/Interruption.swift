@@ -1,0 +1,50 @@
+import CLinuxShims
+import Glibc
+
+/// Somebody asked the command to stop (Ctrl-C, or a polite kill).
+public struct Interrupted: Error, Sendable, Hashable {
+    public init() {}
+}
+
+/// Turns SIGINT and SIGTERM from the process's end into something that can be asked about.
+///
+/// While a value of this type lives, the two signals wait in a descriptor. Whoever is about to read
+/// input asks `wait(forInput:)` first, which returns when there is input, and throws when there is a
+/// signal: a read that would last for ever is no reason to ignore one.
+public struct Interruption: ~Copyable {
+    private let descriptor: Int32
+    private var mask = sigset_t()
+
+    /// Returns `nil` where the system has no descriptor left.
+    public init?() {
+        var signals = sigset_t()
+        _ = unsafe sigemptyset(&signals)
+        _ = unsafe sigaddset(&signals, SIGINT)
+        _ = unsafe sigaddset(&signals, SIGTERM)
+        descriptor = unsafe ctlab_signal_descriptor(&signals)
+        guard descriptor >= 0 else { return nil }
+        _ = unsafe sigprocmask(SIG_BLOCK, &signals, &mask)
+    }
+
+    deinit {
+        var mask = mask
+        _ = Glibc.close(descriptor)
+        _ = unsafe sigprocmask(SIG_SETMASK, &mask, nil)
+    }
+
+    /// Waits for input on `input` (a descriptor's number), or throws when a signal came first.
+    public func wait(forInput input: Int32) throws(Interrupted) {
+        var entries = [
+            pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0),
+            pollfd(fd: input, events: Int16(POLLIN), revents: 0),
+        ]
+        while unsafe poll(&entries, 2, -1) < 0, ctlab_errno() == EINTR {}
+        if entries[0].revents != 0 { throw Interrupted() }
+    }
+
+    /// Whether a signal came.
+    public var hasHappened: Bool {
+        var entry = pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0)
+        return unsafe poll(&entry, 1, 0) > 0
+    }
+}

@@ -1,0 +1,4 @@
+/// The version every output carries.
+public enum ProductVersion {
+    public static let text = "0.1.0"
+}

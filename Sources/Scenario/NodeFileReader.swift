@@ -1,0 +1,220 @@
+import Conntrack
+import Wire
+import Yams
+
+// Walks the top of a node file. Every part reports what is wrong with it and goes on, so that one
+// run shows all of a file's mistakes.
+
+/// The reading of one node file.
+struct NodeFileReader {
+    let document: YAMLDocument
+    var findings: [Finding] = []
+    var result = NodeFile(
+        configuration: NodeConfiguration(), rulesetText: nil, sysctls: [], notes: [])
+
+    static let keys = [
+        "version", "kernel", "hz", "seed", "interfaces", "sysctl", "sysctl_file", "ruleset",
+        "ruleset_file", "tracking",
+    ]
+
+    /// Keys that a scenario has and a node file has not.
+    static let scenarioKeys = [
+        "name", "about", "duration", "topology", "nodes", "links", "workloads", "timeline",
+        "expect", "sweep", "services", "hosts", "replicas", "role", "cpus", "nftables",
+        "iptables", "iptables_save", "iptables_save_file", "table_file", "addresses",
+    ]
+
+    init(_ document: YAMLDocument) { self.document = document }
+
+    typealias Load = (_ name: String, _ limit: Int) throws(NodeFile.Unreadable) -> String
+
+    mutating func readAll(_ load: Load) {
+        guard case .mapping(let top) = document.root else {
+            report(document.root, found: Self.shown(document.root), expected: "'key: value' lines")
+            return
+        }
+        for (key, _) in top { checkKey(key) }
+        readVersion(top["version"])
+        readMachine(top)
+        readInterfaces(top["interfaces"])
+        readSysctls(top["sysctl_file"], top["sysctl"], load)
+        readRuleset(top["ruleset"], top["ruleset_file"], load)
+    }
+
+    private mutating func checkKey(_ key: YAMLNode) {
+        guard let name = key.string else {
+            report(key, found: Self.shown(key), expected: "a key")
+            return
+        }
+        guard !Self.keys.contains(name) else { return }
+        if Self.scenarioKeys.contains(name) {
+            report(
+                key, found: "'\(name)'",
+                expected: "a key of a node file (\(Self.keys.joined(separator: ", "))); "
+                    + "'\(name)' belongs to scenario files")
+        } else {
+            report(
+                key, found: "'\(name)'", expected: "one of \(Self.keys.joined(separator: ", "))",
+                suggestion: Self.nearest(name, in: Self.keys))
+        }
+    }
+
+    private mutating func readVersion(_ node: YAMLNode?) {
+        guard let node else {
+            report(document.root, found: "no 'version'", expected: "'version: 1'")
+            return
+        }
+        if node.string != "1" {
+            report(node, found: Self.shown(node), expected: "version 1")
+        }
+    }
+
+    // MARK: kernel, hz, seed, tracking
+
+    private mutating func readMachine(_ top: YAMLNode.Mapping) {
+        if let node = top["kernel"] {
+            let names = KernelProfile.allCases.map { "\"\($0.rawValue)\"" }
+            if let profile = node.string.flatMap(KernelProfile.init(rawValue:)) {
+                result.configuration.profile = profile
+            } else {
+                report(
+                    node, found: Self.shown(node),
+                    expected: "one of \(names.joined(separator: ", "))")
+            }
+        }
+        if let node = top["hz"] {
+            if let rate = node.string.flatMap({ UInt32($0) }).flatMap(TickRate.init(hertz:)) {
+                result.configuration.tickRate = rate
+            } else {
+                let rates = TickRate.supported.map(String.init).joined(separator: ", ")
+                report(node, found: Self.shown(node), expected: "one of \(rates)")
+            }
+        }
+        if let node = top["seed"] {
+            if let seed = node.string.flatMap({ UInt64($0) }) {
+                result.configuration.seed = seed
+            } else {
+                report(
+                    node, found: Self.shown(node),
+                    expected: "a whole number from 0 to \(UInt64.max)")
+            }
+        }
+        if let node = top["tracking"] {
+            if let mode = node.string.flatMap(TrackingMode.init(rawValue:)) {
+                result.configuration.tracking = mode
+            } else {
+                let names = TrackingMode.allCases.map(\.rawValue)
+                report(
+                    node, found: Self.shown(node),
+                    expected: "one of \(names.joined(separator: ", "))",
+                    suggestion: node.string.flatMap { Self.nearest($0, in: names) })
+            }
+        }
+    }
+
+    // MARK: Ruleset
+
+    private mutating func readRuleset(_ inline: YAMLNode?, _ fileNode: YAMLNode?, _ load: Load) {
+        if let inline, let fileNode {
+            let later = Self.mark(inline) < Self.mark(fileNode) ? fileNode : inline
+            report(
+                later, found: "'ruleset' and 'ruleset_file'", expected: "one of the two")
+            return
+        }
+        if let inline {
+            guard case .scalar(let scalar) = inline else {
+                report(inline, found: Self.shown(inline), expected: "nftables text")
+                return
+            }
+            let mark = Self.mark(inline)
+            let place = document.place(of: scalar)
+            compileRuleset(
+                scalar.string, file: document.file, firstLine: place?.firstLine ?? 1
+            ) { finding in
+                guard let place else {
+                    // Lines of this text are no lines of the file: quoted or folded.
+                    finding.expected += " (line \(finding.line) of the ruleset)"
+                    finding.line = mark.line
+                    finding.column = mark.column
+                    return
+                }
+                finding.column += place.indentation
+            }
+        }
+        if let fileNode,
+            let text = self.text(named: fileNode, limit: RulesetLimits.textByteCount, load)
+        {
+            compileRuleset(text, file: fileNode.string ?? "", firstLine: 1) { _ in }
+        }
+    }
+
+    /// Compiles a ruleset, and passes its findings on with the place `adjust` gives them.
+    ///
+    /// Interfaces have to be read before: rules name them.
+    private mutating func compileRuleset(
+        _ text: String, file: String, firstLine: Int, adjust: (inout Finding) -> Void
+    ) {
+        result.rulesetText = text
+        do {
+            result.configuration.ruleset = try Ruleset(
+                nftables: text, file: file, firstLine: firstLine,
+                interfaces: result.configuration.interfaces.map(\.name))
+        } catch {
+            for found in error.findings {
+                var finding = Finding(
+                    file: found.file, line: found.line, column: found.column, found: found.found,
+                    expected: found.expected, suggestion: found.suggestion)
+                adjust(&finding)
+                findings.append(finding)
+            }
+        }
+    }
+
+    // MARK: Tools
+
+    /// The text of the file a node names; `nil`, with a finding, where there is none.
+    mutating func text(named node: YAMLNode, limit: Int, _ load: Load) -> String? {
+        guard let name = node.string, !name.isEmpty else {
+            report(node, found: Self.shown(node), expected: "the name of a file")
+            return nil
+        }
+        do {
+            return try load(name, limit)
+        } catch {
+            report(node, found: "'\(name)' (\(error.reason))", expected: "a readable file")
+            return nil
+        }
+    }
+
+    mutating func report(
+        _ node: YAMLNode, found: String, expected: String, suggestion: String? = nil
+    ) {
+        let mark = Self.mark(node)
+        findings.append(
+            Finding(
+                file: document.file, line: mark.line, column: mark.column, found: found,
+                expected: expected, suggestion: suggestion))
+    }
+
+    private static func mark(_ node: YAMLNode) -> (line: Int, column: Int) {
+        (node.mark?.line ?? 1, node.mark?.column ?? 1)
+    }
+
+    /// What a finding shows of a value.
+    static func shown(_ node: YAMLNode) -> String {
+        switch node {
+        case .scalar(let scalar):
+            scalar.string.isEmpty ? "nothing" : "'\(scalar.string.prefix(60))'"
+        case .mapping: "a mapping"
+        case .sequence: "a list"
+        case .alias: "an alias"
+        }
+    }
+
+    /// The known word nearest to `word`, if it is near enough to be a slip.
+    static func nearest(_ word: String, in known: [String]) -> String? {
+        let distances = known.map { ($0, EditDistance.between($0, word)) }
+        guard let best = distances.min(by: { $0.1 < $1.1 }) else { return nil }
+        return best.1 <= Swift.max(2, word.count / 3) ? best.0 : nil
+    }
+}
