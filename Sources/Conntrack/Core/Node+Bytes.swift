@@ -149,11 +149,7 @@ extension Node {
             return [Transmission(interface: packet.outInterface, bytes: output)]
         }
         var origin = origin
-        // Observed on 6.18: a TCP header spread over two fragments is drawn together on the way, and
-        // the packet then leaves in new pieces instead of those it came in.
-        if packet.tuple.protocolNumber == IPProtocol.tcp, packet.transportByteCount >= 20,
-            let first = origin?.pieceEnds.first, first - layout.transportOffset < 20
-        {
+        if let first = origin?.pieceEnds.first, first < headerEnd(arrived, packet, layout) {
             origin?.pieceEnds = []
         }
         let outcome = Fragmenter.split(
@@ -164,6 +160,29 @@ extension Node {
         case .fragments(let fragments):
             return fragments.map { Transmission(interface: packet.outInterface, bytes: $0) }
         }
+    }
+
+    /// Where the header ends that the path needed in one piece, in bytes from the packet's start.
+    ///
+    /// Observed on 6.18: a header spread over two fragments is drawn together on the way, and the
+    /// packet then leaves in new pieces instead of those it came in. That is a TCP or SCTP header,
+    /// and in an ICMP error whatever translation has written into.
+    private func headerEnd(_ arrived: Packet, _ packet: Packet, _ layout: PacketLayout) -> Int {
+        func end(_ protocolNumber: UInt8, at offset: Int, _ present: Int, least: Int) -> Int {
+            switch protocolNumber {
+            case IPProtocol.tcp where present >= 20: offset + 20
+            case IPProtocol.sctp where present >= 12: offset + 12
+            default: offset + least
+            }
+        }
+        if arrived.quoted != packet.quoted {
+            return end(
+                packet.quoted.protocolNumber, at: layout.quotedTransportOffset,
+                Int(packet.quotedByteCount), least: 8)
+        }
+        return end(
+            packet.tuple.protocolNumber, at: layout.transportOffset,
+            Int(packet.transportByteCount), least: 0)
     }
 
     private func fillOptions(of packet: inout [UInt8], _ sent: Packet, at now: Moment) {
