@@ -77,6 +77,10 @@ struct CorpusTests {
                 "entry: kernel \(String(describing: kernel.entry)), "
                     + "model \(String(describing: model.entry))")
         }
+        // `found` follows the draws of a port search, `count` the collector.
+        for name in ["invalid", "error", "drop", "insert_failed", "early_drop", "clash_resolve"] {
+            compare(name, kernel.counters?[name] ?? 0, model.counters?[name] ?? 0)
+        }
         let kernelEvents = events(kernel.events)
         let modelEvents = events((model.before?.events ?? []) + (model.events ?? []))
         if kernelEvents.count != modelEvents.count

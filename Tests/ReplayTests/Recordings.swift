@@ -1,4 +1,5 @@
 import Foundation
+import LinuxCalls
 import Testing
 import Wire
 
@@ -16,43 +17,29 @@ enum Recordings {
 
     /// The lines of a recording.
     static func lines(_ name: String) throws -> [String] {
-        String(decoding: try unpacked(name + ".kernel.jsonl.gz"), as: UTF8.self)
-            .split(separator: "\n").map(String.init)
+        let bytes = try contents(folder.appending(path: name + ".kernel.jsonl.gz").path)
+        return String(decoding: bytes, as: UTF8.self).split(separator: "\n").map(String.init)
     }
 
     /// The trace a recording is about.
-    static func capture(_ name: String) throws -> MemorySource {
-        MemorySource(bytes: [UInt8](try unpacked(name + ".pcap.gz")))
+    static func capture(_ name: String) throws -> ByteArraySource {
+        ByteArraySource(try contents(folder.appending(path: name + ".pcap.gz").path))
     }
 
     static func nodeFile(_ name: String) -> String {
         folder.appending(path: name + ".node.yaml").path
     }
 
-    private static func unpacked(_ file: String) throws -> Data {
-        let gunzip = Process()
-        gunzip.executableURL = URL(filePath: "/usr/bin/gzip")
-        gunzip.arguments = ["-dc", folder.appending(path: file).path]
-        let pipe = Pipe()
-        gunzip.standardOutput = pipe
-        try gunzip.run()
-        let data = try pipe.fileHandleForReading.readToEnd() ?? Data()
-        gunzip.waitUntilExit()
-        return data
-    }
-}
-
-/// A capture that is in memory already.
-struct MemorySource: ByteSource {
-    var bytes: [UInt8]
-    private var position = 0
-
-    init(bytes: [UInt8]) { self.bytes = bytes }
-
-    mutating func read(into buffer: inout MutableSpan<UInt8>, at offset: Int) throws -> Int {
-        let count = min(buffer.count - offset, bytes.count - position)
-        for index in 0..<count { buffer[offset + index] = bytes[position + index] }
-        position += count
-        return count
+    /// Everything an input file gives, read in pieces of `pieceByteCount`.
+    static func contents(_ path: String, pieceByteCount: Int = 10_000) throws -> [UInt8] {
+        let file = try InputFile(opening: path)
+        var whole: [UInt8] = []
+        var piece = [UInt8](repeating: 0, count: pieceByteCount)
+        while true {
+            var span = piece.mutableSpan
+            let count = try file.read(into: &span, at: 0)
+            if count == 0 { return whole }
+            whole += piece[..<count]
+        }
     }
 }

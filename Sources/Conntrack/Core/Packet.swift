@@ -43,6 +43,7 @@ public struct Packet: Sendable, BitwiseCopyable {
     /// Bytes of the largest fragment, header included, of a packet put together from fragments.
     public var fragmentByteCount: UInt16
     public var tcp: TCPSegment
+    public var sctp: SCTPContent
     /// ICMP errors: the tuple of the packet they quote; meaningful with `.quotesTuple`.
     public var quoted: Tuple
     /// Transport bytes of the quoted packet that are there.
@@ -67,6 +68,7 @@ public struct Packet: Sendable, BitwiseCopyable {
         lengthField = 0
         fragmentByteCount = 0
         tcp = TCPSegment()
+        sctp = SCTPContent()
         quoted = .none
         quotedByteCount = 0
         mark = 0
