@@ -237,7 +237,7 @@ struct TracePackets {
 
     init(_ path: String) throws {
         do {
-            reader = try CaptureReader(try TraceSource(path))
+            reader = try CaptureReader(try InputFile(opening: path))
         } catch {
             throw Failure(code: .usage, text: "\(path): \(error)")
         }
