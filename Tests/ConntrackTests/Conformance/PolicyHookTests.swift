@@ -324,6 +324,7 @@ struct PolicyHookTests {
             Issue.record("no connection")
             return
         }
+        table.refresh(made, 250, at: now)
         let outcome = table.confirm(made, allowsClash: false, at: now)
         #expect(outcome == .inserted)
         let inZone = table.find(answer, five, .initial, at: now).found
