@@ -1,4 +1,5 @@
 import Conntrack
+import Glibc
 import LinuxCalls
 import Wire
 
@@ -49,6 +50,12 @@ func fill(_ node: inout Node, _ flows: Range<UInt32>, at now: Instant) {
         let end = node.receive(&packet, at: now)
         expect(end.verdict == .forwarded && packet.info == .new, "a new flow was \(packet.info)")
     }
+}
+
+if CommandLine.arguments.count == 4, CommandLine.arguments[1] == "make-capture",
+    let count = Int(CommandLine.arguments[3])
+{
+    exit(CaptureGenerator.write(to: CommandLine.arguments[2], packetCount: count) ? 0 : 1)
 }
 
 print("\(pad("", 62)) \(pad("bar", 12)) figure")

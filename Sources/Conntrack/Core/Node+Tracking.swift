@@ -15,7 +15,9 @@ extension Node {
             return nil
         }
         if packet.tuple.hasIdentifier {
-            switch ICMPTracker.check(packet, verifiesChecksum: settings.verifiesChecksums) {
+            let isOwn = packet.health.contains(.local)
+            let verifies = settings.verifiesChecksums && !isOwn
+            switch ICMPTracker.check(packet, verifiesChecksum: verifies) {
             case .message: break
             case .untracked:
                 packet.info = .untracked

@@ -18,7 +18,7 @@ extension Packet {
     ///
     /// A network header that IP input refuses throws. Anything wrong further in is noted in
     /// `health`: whether it matters is for the trackers to say. Transport checksums are summed only
-    /// with `verifiesChecksum`; the packet counts as good otherwise.
+    /// with `verifiesChecksum`, those of ICMP errors always; the packet counts as good otherwise.
     public init(
         parsing bytes: Span<UInt8>, verifiesChecksum: Bool, layout: inout PacketLayout
     ) throws(ParseError) {
@@ -74,7 +74,7 @@ extension Packet {
         let packet = bytes.extracting(0..<total)
         let chain = IPv6Chain(walking: packet)
         layout.transportOffset = chain.transportOffset
-        layout.isFragment = chain.fragment.map { !$0.isAtomic } ?? false
+        layout.isFragment = chain.fragment != nil
         self.init(
             tuple: Tuple(
                 .ipv6, chain.protocolNumber, source: header.source, 0,
@@ -115,16 +115,20 @@ extension Packet {
         tuple.destinationPart = parts.destination
         // A first fragment holds only the beginning of what its checksum covers.
         let verifies = verifiesChecksum && !health.contains(.firstFragment)
+        let isError =
+            tuple.hasIdentifier && !health.contains(.firstFragment)
+            && (ICMPTracker.isError(tuple.icmpType, tuple.family) || ICMPTracker.isRedirect(tuple))
         switch (tuple.protocolNumber, tuple.family) {
         case (IPProtocol.tcp, _): readTCP(segment, verifies)
         case (IPProtocol.udp, _): readUDP(segment, verifies)
         case (IPProtocol.udpLite, _): readUDPLite(segment, verifies)
         case (IPProtocol.sctp, _): readSCTP(segment, verifies)
+        // NAT sums the message of an ICMP error itself, whatever the setting: spec nat.md §7.
         case (IPProtocol.icmp, .ipv4):
-            if verifies, Checksum.of(segment) != 0 { health.insert(.badChecksum) }
+            if verifies || isError, Checksum.of(segment) != 0 { health.insert(.badChecksum) }
             readQuotation(packet, &layout)
         case (IPProtocol.icmpv6, .ipv6):
-            if verifies, !sumIsGood(segment) { health.insert(.badChecksum) }
+            if verifies || isError, !sumIsGood(segment) { health.insert(.badChecksum) }
             readRedirect(segment)
             readQuotation(packet, &layout)
         default: break

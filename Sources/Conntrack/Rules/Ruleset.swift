@@ -53,7 +53,9 @@ public struct BaseChain: Sendable, Hashable {
     public var readsEntry: Bool
 }
 
-/// What rules asked for besides a verdict. The node carries it out.
+/// What rules asked for besides a verdict.
+///
+/// The node carries it out.
 public struct RuleEffects: Sendable {
     /// `ct mark set`: the new mark of the packet's connection.
     public var connectionMark: UInt32?
@@ -79,6 +81,28 @@ public struct Ruleset: Sendable {
 
     init() {}
 
+    /// Asks one base chain about a packet.
+    ///
+    /// As in the kernel: rules from the first to the last, statements from left to right; the
+    /// first that does not match breaks its rule, and those before it have acted. `jump` comes
+    /// back behind its rule, `goto` to where the last `jump` stood; the end of the base chain is
+    /// its policy.
+    ///
+    /// - Parameters:
+    ///   - chain: `BaseChain.index`.
+    ///   - packet: `meta mark set` and `notrack` change it.
+    ///   - entry: The packet's connection; asked for only where `BaseChain.readsEntry`.
+    ///   - effects: What to do besides. A mark that is in it already counts for `ct mark`.
+    public mutating func evaluate(
+        _ chain: Int, _ packet: inout Packet, entry: Entry?, effects: inout RuleEffects,
+        dice: inout Dice, at now: Instant
+    ) -> RuleOutcome {
+        var context = RuleContext(tickRate: tickRate, now: now)
+        return program.evaluate(
+            chain, &packet, &context, entry: entry, effects: &effects, dice: &dice,
+            state: &state)
+    }
+
     /// Whether a rule needs the tracker for `family` (spec policy.md §2).
     ///
     /// Any rule of the family's tables that reads `ct`, sets a connection's mark or is a nat
@@ -88,8 +112,10 @@ public struct Ruleset: Sendable {
     /// Whether a rule writes lines about packets.
     public var logsPackets: Bool { !program.logs.isEmpty }
 
-    /// Whether nat is at work for `family`: a base chain of type nat exists, whatever its rules.
-    /// Then all four nat hooks exist and make null bindings (spec nat.md §1).
+    /// Whether nat is at work for `family`: a base chain of type nat exists.
+    ///
+    /// Then all four nat hooks exist and make null bindings, whatever the chain's rules
+    /// (spec nat.md §1).
     public func needsNAT(_ family: Family) -> Bool {
         baseChains.contains { $0.kind == .nat && $0.families.contains(family) }
     }

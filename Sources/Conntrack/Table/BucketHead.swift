@@ -12,15 +12,18 @@ struct BucketHead: BitwiseCopyable {
     // Low to high: 8 bits length (saturating), 12 bits tags, 12 bits bound.
     private static let longest: UInt32 = 0xff
 
-    /// Links in the chain; 255 stands for 255 and more.
+    /// Links in the chain. 255 stands for 255 and more, and stays until the next walk.
     var length: UInt32 { summary & 0xff }
+
+    /// False where the chain has been too long to be counted here.
+    var isLengthExact: Bool { length < Self.longest }
 
     private var tags: UInt32 { (summary >> 8) & 0xfff }
     private var bound: UInt32 { summary >> 20 }
 
     private static func tag(_ hash: UInt32) -> UInt32 {
         // The high bits chose the bucket; the low ones are free to tell links apart.
-        1 << ((hash & 0xffff) * 12 >> 16)
+        1 << (((hash & 0xffff) * 12) >> 16)
     }
 
     /// True if no link of the chain can have this hash.

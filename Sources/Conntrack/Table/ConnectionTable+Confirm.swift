@@ -32,9 +32,9 @@ extension ConnectionTable {
         records[slot].hashReply = replyHash
         let originalHash = records[slot].hashOriginal
         var limit: UInt32? = nil  // Drawn once, when a chain is long enough for it to matter.
-        var scanned = scan(for: original, originalHash, records[slot].zoneOriginal, slot, &limit)
+        var scanned = scan(for: original, originalHash, slot, &limit)
         if case .absent = scanned {
-            scanned = scan(for: reply, replyHash, records[slot].zoneReply, slot, &limit)
+            scanned = scan(for: reply, replyHash, slot, &limit)
         }
         switch scanned {
         case .absent: break
@@ -64,18 +64,22 @@ extension ConnectionTable {
 
     /// Walks a chain for a key, giving up when more links than the limit allows have been passed.
     private mutating func scan(
-        for key: Tuple, _ hash: UInt32, _ zone: UInt16, _ slot: Slot, _ limit: inout UInt32?
+        for key: Tuple, _ hash: UInt32, _ slot: Slot, _ limit: inout UInt32?
     ) -> Scan {
         let head = buckets[buckets.bucket(of: hash)]
-        if head.cannotHold(hash) {
-            return head.length >= Limits.chainLength + 2 && head.length >= draw(&limit) + 2
-                ? .tooLong : .absent
+        if head.cannotHold(hash), head.isLengthExact {
+            // A walk would give up at the link behind the first `limit` + 1.
+            let mayBeTooLong = head.length > Limits.chainLength + 1
+            return mayBeTooLong && head.length - 2 >= draw(&limit) ? .tooLong : .absent
         }
         let namespace = records[slot].namespace
+        // As in a lookup, the zone that counts is that of the link's direction, not of the key's.
+        let zones = ZonePair(original: records[slot].zoneOriginal, reply: records[slot].zoneReply)
         var passed: UInt32 = 0
         var link = head.first
         while link != .none {
             let record = records[link.slot]
+            let zone = zones[link.direction]
             if matches(record, link.direction, key, hash: hash, zone: zone, namespace) {
                 return .taken(Found(slot: link.slot, direction: link.direction))
             }
@@ -103,7 +107,7 @@ extension ConnectionTable {
         guard allowsClash else { return failClash(home) }
         if isSameFlow(slot, found.slot) { return merge(slot, into: found.slot) }
         var unlimited: UInt32? = UInt32.max - 1
-        switch scan(for: reply, replyHash, records[slot].zoneReply, slot, &unlimited) {
+        switch scan(for: reply, replyHash, slot, &unlimited) {
         case .taken(let other):
             if isSameFlow(slot, other.slot) { return merge(slot, into: other.slot) }
             return failClash(home)
