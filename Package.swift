@@ -90,13 +90,16 @@ let package = Package(
             swiftSettings: strict),
         .testTarget(
             name: "LiveKernelTests",
-            dependencies: ["Wire", "Scenario", "Report", "LiveKernel", "Verify", "ctlab"],
+            dependencies: [
+                "Wire", "Scenario", "Report", "LinuxCalls", "LiveKernel", "Verify", "ctlab",
+            ],
             swiftSettings: strict),
         .testTarget(
             name: "VerifyTests", dependencies: ["Report", "Fuzz", "Verify"],
             swiftSettings: strict),
         .testTarget(name: "FuzzTests", dependencies: ["Fuzz"], swiftSettings: strict),
-        .testTarget(name: "CommandTests", dependencies: ["ctlab", "Captures"], swiftSettings: strict),
+        .testTarget(
+            name: "CommandTests", dependencies: ["ctlab", "Captures"], swiftSettings: strict),
         .testTarget(name: "TidyTests", swiftSettings: strict),
     ]
 )

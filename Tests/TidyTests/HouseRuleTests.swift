@@ -19,6 +19,10 @@ import Testing
         "Scenario": ["Wire", "Conntrack", "Foundation", "Yams"],
         "Report": ["Wire", "Conntrack", "Foundation", "Rainbow"],
         "Replay": ["Wire", "Conntrack", "Scenario", "Report"],
+        // Neither arm can borrow the other's idea of the truth.
+        "LiveKernel": ["Wire", "LinuxCalls", "Report"],
+        "Fuzz": ["Wire"],
+        "Verify": ["Wire", "Conntrack", "Scenario", "Report", "Replay", "LiveKernel", "Fuzz"],
     ]
 
     @Test("a room imports only rooms below it")
@@ -56,7 +60,7 @@ import Testing
 
     @Test("unsafe memory has two rooms")
     func keepsUnsafeInItsRooms() {
-        let homes = ["Sources/Conntrack/Storage/", "Sources/LinuxCalls/", "Sources/LiveKernel/"]
+        let homes = ["Sources/Conntrack/Storage/", "Sources/LinuxCalls/"]
         var breaches: [Breach] = []
         for file in SourceTree.sources where !homes.contains(where: file.path.hasPrefix) {
             for (number, code) in file.code {
