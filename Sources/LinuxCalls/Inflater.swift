@@ -31,7 +31,7 @@ import CZlib
     func inflate(
         _ source: [UInt8], _ range: Range<Int>, into target: inout MutableSpan<UInt8>,
         at offset: Int
-    ) throws(InputError) -> (used: Int, written: Int) {
+    ) throws(GzipError) -> (used: Int, written: Int) {
         precondition(source.indices.contains(range.lowerBound) && range.upperBound <= source.count)
         let room = UInt32(clamping: target.count - offset)
         let stream = unsafe stream
@@ -59,7 +59,7 @@ import CZlib
             _ = unsafe inflateReset(stream)
         default:
             let words = unsafe stream.pointee.msg.map { unsafe String(cString: $0) }
-            throw .gzip(words ?? "found code \(result), expected a gzip stream")
+            throw GzipError(text: words ?? "found code \(result), expected a gzip stream")
         }
         return (used, Int(room) - Int(unsafe stream.pointee.avail_out))
     }

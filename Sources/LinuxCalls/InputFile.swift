@@ -1,22 +1,12 @@
-import CLinuxShims
 import Glibc
 public import Wire
 
-/// Why a file gives no bytes.
-public enum InputError: Error, Sendable, Hashable, CustomStringConvertible {
-    /// `errno` of the attempt to open it.
-    case notOpened(code: Int32)
-    /// `errno` of a read.
-    case notRead(code: Int32)
-    /// A gzip stream that is damaged, or ends before its end.
-    case gzip(String)
+/// Why a gzip stream cannot be read any further.
+public struct GzipError: Error, Sendable, Hashable, CustomStringConvertible {
+    /// What was found and what was expected.
+    public var text: String
 
-    public var description: String {
-        switch self {
-        case .notOpened(let code), .notRead(let code): unsafe String(cString: strerror(code))
-        case .gzip(let text): "gzip: \(text)"
-        }
-    }
+    public var description: String { "gzip: \(text)" }
 }
 
 /// A file or standard input, decompressed where it is gzip.
@@ -25,6 +15,7 @@ public enum InputError: Error, Sendable, Hashable, CustomStringConvertible {
 /// copy their source.
 public final class InputFile: ByteSource {
     private let descriptor: Int32
+    private let name: String
     private let interruption: Interruption?
     /// Bytes read from the descriptor and not handed on: `position..<end`.
     private var buffer = [UInt8](repeating: 0, count: 64 << 10)
@@ -39,12 +30,13 @@ public final class InputFile: ByteSource {
     /// somebody asked for that.
     public init(
         opening path: String, interruption: consuming Interruption? = nil
-    ) throws(InputError) {
+    ) throws(SystemCallError) {
         if path == "-" {
             descriptor = STDIN_FILENO
+            name = "standard input"
         } else {
-            descriptor = unsafe open(path, O_RDONLY | O_CLOEXEC)
-            if descriptor < 0 { throw .notOpened(code: ctlab_errno()) }
+            descriptor = try checked("open", path) { unsafe open(path, O_RDONLY | O_CLOEXEC) }
+            name = path
         }
         self.interruption = interruption
     }
@@ -63,7 +55,7 @@ public final class InputFile: ByteSource {
         while true {
             if position == end, try readMore() == 0 {
                 if inflater.isAtStart { return 0 }
-                throw InputError.gzip("found the end of the file, expected more of the stream")
+                throw GzipError(text: "found the end of the file, expected more of the stream")
             }
             // Behind a whole member may stand another, or padding.
             if inflater.isAtStart, inflater.hasMember, buffer[position] != 0x1f { return 0 }
@@ -72,7 +64,8 @@ public final class InputFile: ByteSource {
             position += used
             if written > 0 { return written }
             if used == 0 {
-                throw InputError.gzip("found bytes that say nothing, expected more of the stream")
+                throw GzipError(
+                    text: "found bytes that say nothing, expected more of the stream")
             }
         }
     }
@@ -87,7 +80,7 @@ public final class InputFile: ByteSource {
         }
         try interruption?.wait(forInput: descriptor)
         let descriptor = descriptor
-        return try Self.checkedRead {
+        return try checked("read", name) {
             unsafe target.withUnsafeMutableBytes { bytes in
                 let room = unsafe UnsafeMutableRawBufferPointer(rebasing: bytes[offset...])
                 return unsafe Glibc.read(descriptor, room.baseAddress, room.count)
@@ -111,7 +104,7 @@ public final class InputFile: ByteSource {
         }
         try interruption?.wait(forInput: descriptor)
         let (descriptor, start) = (descriptor, end)
-        let count = try Self.checkedRead {
+        let count = try checked("read", name) {
             unsafe buffer.withUnsafeMutableBytes { bytes in
                 let room = unsafe UnsafeMutableRawBufferPointer(rebasing: bytes[start...])
                 return unsafe Glibc.read(descriptor, room.baseAddress, room.count)
@@ -119,14 +112,5 @@ public final class InputFile: ByteSource {
         }
         end += count
         return count
-    }
-
-    private static func checkedRead(_ body: () -> Int) throws(InputError) -> Int {
-        while true {
-            let count = body()
-            if count >= 0 { return count }
-            let code = ctlab_errno()  // Read at once: the next call may overwrite it.
-            if code != EINTR { throw .notRead(code: code) }
-        }
     }
 }

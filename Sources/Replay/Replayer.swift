@@ -16,7 +16,9 @@ public protocol ReplaySink {
     var isClosed: Bool { get }
 }
 
-/// What a sink wants to be told. What nobody wants costs nothing.
+/// What a sink wants to be told.
+///
+/// What nobody wants costs nothing.
 public struct ReplayWants: OptionSet, Sendable, Hashable {
     public let rawValue: UInt8
 

@@ -17,7 +17,7 @@ public struct PacketOutcome: Codable, Sendable, Hashable {
     public var direction: String?
     /// `forwarded`, `local`, `dropped`.
     public var verdict: String
-    /// For a drop: `table_full`, `rule`, `insert_failed`, `nat`, `no_route`, …
+    /// Why a packet was dropped: `table_full`, `rule`, `insert_failed`, `nat`, `no_route` and so on.
     public var reason: String?
     /// The kernel's own lines about an INVALID (or "ignored") packet.
     public var invalidReasons: [String]?

@@ -133,8 +133,13 @@ struct ReplayCommand: ParsableCommand {
         } catch let error as CaptureError where error.underlying is Interrupted {
             throw Failure(code: .interrupted, text: "interrupted before the first packet")
         } catch {
-            throw Failure(code: .usage, text: "\(trace): \(error)")
+            throw Failure(code: .usage, text: Self.aboutTrace(trace, error))
         }
+    }
+
+    /// The error with its file, which a system call's error already names.
+    private static func aboutTrace(_ trace: String, _ error: any Error) -> String {
+        error is SystemCallError ? "\(error)" : "\(trace): \(error)"
     }
 
     private var wants: ReplayWants {
@@ -197,10 +202,8 @@ struct ReplayCommand: ParsableCommand {
     }
 
     private func leave(_ ending: (any Error)?, _ output: borrowing ReplayOutput) throws {
-        if case .failed(let code)? = output.failure {
-            throw Failure(
-                code: .failed,
-                text: "standard output: \(StreamError.failed(code: code).reason)")
+        if let failure = output.failure, !failure.isReaderGone {
+            throw Failure(code: .failed, text: "\(failure)")
         }
         // A reader that has seen enough is no failure.
         if output.isClosed { return }
@@ -209,7 +212,7 @@ struct ReplayCommand: ParsableCommand {
         case let error as CaptureError where error.underlying is Interrupted:
             throw Failure(code: .interrupted, text: "interrupted; the result is partial")
         case let error?:
-            throw Failure(code: .failed, text: "\(trace): \(error)")
+            throw Failure(code: .failed, text: Self.aboutTrace(trace, error))
         }
     }
 

@@ -6,7 +6,7 @@ import Report
 /// Standard output of `ctlab replay`, gathered into large writes.
 struct ReplayOutput: ReplaySink {
     /// Why standard output takes no more.
-    private(set) var failure: StreamError?
+    private(set) var failure: SystemCallError?
 
     private let format: ReplayCommand.Format
     private let text: OutcomeText
@@ -82,7 +82,7 @@ struct ReplayOutput: ReplaySink {
     }
 
     /// Writes to standard output; returns why it could not.
-    private static func write(_ bytes: Span<UInt8>) -> StreamError? {
+    private static func write(_ bytes: Span<UInt8>) -> SystemCallError? {
         guard !bytes.isEmpty else { return nil }
         do {
             try StandardStream.output.write(bytes)

@@ -57,7 +57,7 @@ import Testing
         let whole = try Self.gzip(Self.name)
         for end in stride(from: 3, to: whole.count, by: 97) {
             _ = try Self.withFile(whole.prefix(end)) { path in
-                #expect(throws: InputError.self, "cut at \(end)") {
+                #expect(throws: GzipError.self, "cut at \(end)") {
                     try Recordings.contents(path)
                 }
             }
@@ -74,9 +74,13 @@ import Testing
         }
     }
 
-    @Test("a file that is not there is named by the system's words")
+    @Test("a file that is not there is named, with the system's words")
     func refusesMissing() {
-        #expect(throws: InputError.notOpened(code: 2)) { try InputFile(opening: "/absent/file") }
-        #expect("\(InputError.notOpened(code: 2))" == "No such file or directory")
+        let error = #expect(throws: SystemCallError.self) {
+            try InputFile(opening: "/absent/file")
+        }
+        #expect(error?.isMissing == true)
+        let text = error?.description ?? ""
+        #expect(text.contains("/absent/file: No such file or directory"))
     }
 }

@@ -74,7 +74,7 @@ extension Packet {
         let packet = bytes.extracting(0..<total)
         let chain = IPv6Chain(walking: packet)
         layout.transportOffset = chain.transportOffset
-        layout.isFragment = chain.fragment.map { !$0.isAtomic } ?? false
+        layout.isFragment = chain.fragment != nil
         self.init(
             tuple: Tuple(
                 .ipv6, chain.protocolNumber, source: header.source, 0,

@@ -34,6 +34,23 @@ public enum SCTPChunkKind: UInt8, Sendable, Hashable, CaseIterable, BitwiseCopya
         }
     }
 
+    /// The chunk's type on the wire.
+    var type: UInt8 {
+        switch self {
+        case .initiation: 1
+        case .initiationAck: 2
+        case .heartbeat: 4
+        case .heartbeatAck: 5
+        case .abort: 6
+        case .shutdown: 7
+        case .shutdownAck: 8
+        case .error: 9
+        case .cookieEcho: 10
+        case .cookieAck: 11
+        case .shutdownComplete: 14
+        }
+    }
+
     /// Whether a packet with this chunk may hold no other.
     var standsAlone: Bool {
         self == .initiation || self == .initiationAck || self == .shutdownComplete
@@ -159,7 +176,9 @@ public struct SCTPContent: Sendable, Hashable, BitwiseCopyable {
     ]
 
     private mutating func append(_ step: SCTPStep) {
-        if stepCount > 0, codes >> (UInt64(stepCount - 1) * 4) & 0xf == step.code { return }
+        // The second stray HEARTBEAT of a packet is refused, so two are kept of a run of those.
+        let runLimit = step.kind == .heartbeat ? 2 : 1
+        if run(of: step.code) == runLimit { return }
         guard stepCount < Self.stepLimit else {
             present.insert(.cut)
             return
@@ -168,12 +187,23 @@ public struct SCTPContent: Sendable, Hashable, BitwiseCopyable {
         stepCount += 1
     }
 
+    /// How many of the last two steps, counted from the end, have this code.
+    private func run(of wanted: UInt64) -> Int {
+        for place in 1...2 {
+            guard stepCount >= place, code(at: Int(stepCount) - place) == wanted
+            else { return place - 1 }
+        }
+        return 2
+    }
+
     func contains(_ kind: SCTPChunkKind) -> Bool { present.contains(SCTPChunkSet(kind)) }
 
     /// The step at an index from 0; `nil` behind the last.
     @inline(__always)
     func step(_ index: Int) -> SCTPStep? {
-        guard index < Int(stepCount) else { return nil }
-        return SCTPStep(code: codes >> (UInt64(index) * 4) & 0xf)
+        index < Int(stepCount) ? SCTPStep(code: code(at: index)) : nil
     }
+
+    @inline(__always)
+    private func code(at index: Int) -> UInt64 { codes >> (UInt64(index) * 4) & 0xf }
 }

@@ -19,6 +19,7 @@ public enum DropReason: String, Sendable, Hashable, BitwiseCopyable {
     case tooBig = "too_big"
     case fragmentPending = "fragment_pending"
     case fragmentOverflow = "fragment_overflow"
+    case fragmentInvalid = "fragment_invalid"
     case malformed
     case martian
     case tracker

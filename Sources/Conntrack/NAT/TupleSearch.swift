@@ -120,11 +120,13 @@ enum TupleSearch {
     ) {
         let address =
             range.firstAddress == range.lastAddress
-            ? range.firstAddress : spread(tuple, range, zone: zone)
+            ? range.firstAddress : spread(tuple, range, kind, zone: zone)
         if kind == .source { tuple.source = address } else { tuple.destination = address }
     }
 
-    private static func spread(_ tuple: Tuple, _ range: NATRange, zone: UInt16) -> Address {
+    private static func spread(
+        _ tuple: Tuple, _ range: NATRange, _ kind: NATKind, zone: UInt16
+    ) -> Address {
         let isPersistent = range.flags.contains(.persistent)
         if tuple.family == .ipv4 {
             let hash = JenkinsHash.words4(
@@ -164,7 +166,9 @@ enum TupleSearch {
             let value = low &+ UInt32(truncatingIfNeeded: (UInt64(hash) &* count) >> 32)
             chosen.append(value)
             if value != highs[word] { isAtEdge = false }
-            if !isPersistent { hash ^= destination[word].byteSwapped }
+            // The destination as it is by now: where that is what is chosen, its new word.
+            let mixed = kind == .destination ? value : destination[word]
+            if !isPersistent { hash ^= mixed.byteSwapped }
         }
         return Address(
             high: UInt64(chosen[0]) << 32 | UInt64(chosen[1]),

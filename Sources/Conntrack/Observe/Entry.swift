@@ -6,9 +6,11 @@ public struct Entry: Sendable, Hashable, BitwiseCopyable {
     /// What an answer looks like on arrival, translation included.
     public var reply: Tuple
     public var status: Status
-    /// Ticks until expiry; zero or less once expired. Before confirmation: the whole timeout.
+    /// Ticks until expiry; zero or less once expired.
+    ///
+    /// Before confirmation: the whole timeout.
     public var remainingTicks: Int32
-    /// TCP: the kernel's state number 0...9. SCTP: its own. Others: 0.
+    /// The kernel's state number: TCP 0...9, SCTP its own, others 0.
     public var protocolState: UInt8
     public var windowScaleOriginal: UInt8
     public var windowScaleReply: UInt8

@@ -31,7 +31,9 @@ extension TrackerRemark.Text {
         case .redirectWithoutOptions: "redirect without options"
         case .coverage: "invalid checksum coverage"
         case .checksumMissing: "checksum missing"
-        case .sctpShortPacket, .sctpBadCRC, .sctpChunks, .sctpVerificationTag: sctpWords
+        case .sctpShortPacket, .sctpBadCRC, .sctpChunks, .sctpInvalidState,
+            .sctpVerificationTag:
+            sctpWords
         default: tcpWords
         }
     }
@@ -53,6 +55,8 @@ extension TrackerRemark.Text {
             // The kernel prints the length field as it lies in memory, lowest byte last.
             "do_basic_checks failed. chunk num \(defect.number), type \(defect.type),"
                 + " len \(defect.lengthField.byteSwapped) flag \(defect.standsAlone ? 1 : 0)"
+        case .sctpInvalidState(let old, let direction, let type):
+            "Invalid, old_state \(old), dir \(direction.rawValue), type \(type)"
         case .sctpVerificationTag(let found, let expected, let direction):
             // So are the tags.
             "verification tag check failed \(String(found.byteSwapped, radix: 16))"

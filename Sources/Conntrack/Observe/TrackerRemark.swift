@@ -36,6 +36,7 @@ public struct TrackerRemark: Sendable, Hashable, BitwiseCopyable {
         case sctpShortPacket
         case sctpBadCRC
         case sctpChunks(SCTPDefect)
+        case sctpInvalidState(old: UInt8, Direction, type: UInt8)
         case sctpVerificationTag(found: UInt32, expected: UInt32, Direction)
     }
 

@@ -24,7 +24,7 @@ public struct RulesetFinding: Sendable, Hashable, CustomStringConvertible {
         self.suggestion = suggestion
     }
 
-    /// `gateway.nft:3:14: found 'dprot', expected one of sport, dport; did you mean 'dport'?`
+    /// As in `gateway.nft:3:14: found 'dprot', expected sport or dport; did you mean 'dport'?`.
     public var description: String {
         let hint = suggestion.map { "; did you mean '\($0)'?" } ?? ""
         return "\(file):\(line):\(column): found \(found), expected \(expected)\(hint)"
@@ -46,7 +46,9 @@ public struct RulesetError: Error, Sendable, Hashable, CustomStringConvertible {
     }
 }
 
-/// What a ruleset may hold at most. Each limit is named in the finding that reports it.
+/// What a ruleset may hold at most.
+///
+/// Each limit is named in the finding that reports it.
 public enum RulesetLimits {
     public static let textByteCount = 8 << 20
     public static let tables = 256

@@ -20,16 +20,14 @@ struct SCTPHistory: OptionSet, Hashable, BitwiseCopyable {
     /// An INIT of that side awaits its cookie exchange.
     static let initiatedByOriginal = SCTPHistory(rawValue: 1)
     static let initiatedByReply = SCTPHistory(rawValue: 2)
-    /// A HEARTBEAT of that side carried a tag that was not expected, and may be answered with one.
+    static let initiatedByBoth: SCTPHistory = [.initiatedByOriginal, .initiatedByReply]
+    /// The last HEARTBEAT whose tag was not the expected one awaits its answer: it came from the
+    /// original side, or from the reply side.
     static let strayHeartbeatFromOriginal = SCTPHistory(rawValue: 4)
     static let strayHeartbeatFromReply = SCTPHistory(rawValue: 8)
 
     static func initiated(by direction: Direction) -> SCTPHistory {
         direction == .original ? .initiatedByOriginal : .initiatedByReply
-    }
-
-    static func strayHeartbeat(from direction: Direction) -> SCTPHistory {
-        direction == .original ? .strayHeartbeatFromOriginal : .strayHeartbeatFromReply
     }
 }
 
@@ -45,5 +43,20 @@ struct SCTPRecord: Hashable, BitwiseCopyable {
     subscript(direction: Direction) -> UInt32 {
         get { direction == .original ? tagOriginal : tagReply }
         set { if direction == .original { tagOriginal = newValue } else { tagReply = newValue } }
+    }
+
+    /// The direction of the last HEARTBEAT with a tag that was not expected, until it is answered
+    /// or one with the right tag comes. `nil` for none.
+    var strayHeartbeat: Direction? {
+        get {
+            if history.contains(.strayHeartbeatFromOriginal) { return .original }
+            return history.contains(.strayHeartbeatFromReply) ? .reply : nil
+        }
+        set {
+            history.subtract([.strayHeartbeatFromOriginal, .strayHeartbeatFromReply])
+            guard let newValue else { return }
+            history.insert(
+                newValue == .original ? .strayHeartbeatFromOriginal : .strayHeartbeatFromReply)
+        }
     }
 }

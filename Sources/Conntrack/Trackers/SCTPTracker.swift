@@ -11,7 +11,7 @@ enum SCTPTracker {
     /// Kernel: `nf_conntrack_sctp_packet()`.
     static func update(
         _ record: inout SCTPRecord, _ packet: Packet, _ direction: Direction, isNew: Bool,
-        status: Status, settings: borrowing TrackerSettings
+        settings: borrowing TrackerSettings
     ) -> TrackerResult {
         if packet.transportByteCount < UInt32(SCTPHeader.byteCount) {
             return .invalid(.sctpShortPacket)
@@ -30,7 +30,7 @@ enum SCTPTracker {
                 .sctpVerificationTag(
                     found: content.verificationTag, expected: record[direction], direction))
         }
-        return follow(&record, content, direction, isNew: isNew, status, settings)
+        return follow(&record, content, direction, isNew: isNew, settings)
     }
 
     // MARK: Creation (step 3)
@@ -68,48 +68,61 @@ enum SCTPTracker {
     ]
 
     private enum Judgement {
-        case goOn
-        /// Accept as it is: neither state nor timeout change.
-        case pass
+        case valid
+        /// Valid, but the packet may not prolong the connection.
+        case stray
         case invalid
     }
 
+    /// Applies the steps in order. What a step has changed stays when a later one is invalid.
     private static func follow(
         _ record: inout SCTPRecord, _ content: SCTPContent, _ direction: Direction, isNew: Bool,
-        _ status: Status, _ settings: borrowing TrackerSettings
+        _ settings: borrowing TrackerSettings
     ) -> TrackerResult {
         var result = TrackerResult(action: .refresh)
         var index = 0
         while let step = content.step(index) {
             index += 1
-            switch judge(step, &record, content, direction) {
-            case .goOn: break
-            case .pass:
-                result.action = .pass
-                return result
-            case .invalid:
-                result.action = .invalid
-                return result
-            }
+            let judgement = judge(step, &record, content, direction)
             let old = record.state
-            guard let state = SCTPTransitions.state(from: old, on: step.kind, direction) else {
+            guard judgement != .invalid,
+                let state = SCTPTransitions.state(from: old, on: step.kind, direction)
+            else {
+                result.action = .invalid
+                if judgement != .invalid {
+                    result.remark = .sctpInvalidState(
+                        old: old.rawValue, direction, type: step.kind.type)
+                }
+                return result
+            }
+            guard step.kind != .initiation && step.kind != .initiationAck
+                || acceptsInitiation(step.kind, &record, content, direction)
+            else {
                 result.action = .invalid
                 return result
             }
-            record.state = state
-            if state != old {
-                result.changesProtocolState = true
-                if state == .established { result.setsAssured = true }
-            } else if step.kind == .initiation, state == .closed, !isNew {
+            if judgement == .stray {
+                // One may be; a second in the same packet may not.
+                guard result.action == .refresh else {
+                    result.action = .invalid
+                    return result
+                }
                 result.action = .pass
-                return result
             }
+            // A repeated INIT does not keep alive what is closed.
+            if step.kind == .initiation, !isNew, old == .closed, state == .closed {
+                result.action = .pass
+            }
+            guard state != old else { continue }
+            record.state = state
+            result.changesProtocolState = true
+            if state == .established { result.setsAssured = true }
         }
         result.timeout = settings.sctp[Int(record.state.rawValue)]
         return result
     }
 
-    /// What a chunk demands of the packet's tag, and what it leaves in the record.
+    /// What a chunk demands of the packet's tag, and what it tells about tags and heartbeats.
     private static func judge(
         _ step: SCTPStep, _ record: inout SCTPRecord, _ content: SCTPContent,
         _ direction: Direction
@@ -117,68 +130,81 @@ enum SCTPTracker {
         let tag = content.verificationTag
         switch step.kind {
         case .initiation:
-            guard tag == 0, !content.present.contains(.shortInitiation) else { return .invalid }
-            noteInitiation(&record, content.initiateTag, direction)
-        case .initiationAck:
-            guard !content.present.contains(.shortInitiation) else { return .invalid }
-            return judgeInitiationAck(&record, content.initiateTag, direction)
+            return tag == 0 ? .valid : .invalid
         case .abort, .shutdownComplete:
-            let expected = record[step.reflectsTag ? direction.opposite : direction]
-            if tag != expected { return .invalid }
+            return tag == record[step.reflectsTag ? direction.opposite : direction]
+                ? .valid : .invalid
         case .cookieEcho:
-            if tag != record[direction] { return .invalid }
+            return tag == record[direction] ? .valid : .invalid
         case .cookieAck:
-            record.history.subtract([.initiatedByOriginal, .initiatedByReply])
+            record.history.subtract(.initiatedByBoth)
         case .heartbeat:
-            if record[direction] == 0 {
-                record[direction] = tag
-            } else if tag != record[direction] {
-                if content.present.contains(.data) { return .invalid }
-                record.history.insert(.strayHeartbeat(from: direction))
-                return .pass
-            }
+            return judgeHeartbeat(&record, content, direction)
         case .heartbeatAck:
-            if record[direction] == 0 {
-                record[direction] = tag
-            } else if tag != record[direction] {
-                let stray = SCTPHistory.strayHeartbeat(from: direction.opposite)
-                guard record.history.contains(stray) else { return .invalid }
-                record.history.remove(stray)
-                record[direction] = tag
-                record[direction.opposite] = 0
-            }
-        case .shutdown, .shutdownAck, .error: break
+            return judgeHeartbeatAck(&record, content, direction)
+        case .initiationAck, .shutdown, .shutdownAck, .error: break
         }
-        return .goOn
+        return .valid
     }
 
-    /// An INIT names the tag its answers will carry.
-    private static func noteInitiation(
-        _ record: inout SCTPRecord, _ initiateTag: UInt32, _ direction: Direction
-    ) {
-        let both: SCTPHistory = [.initiatedByOriginal, .initiatedByReply]
-        if record.state == .none {
-            record.history.insert(.initiated(by: direction))
-        } else if record[direction.opposite] != initiateTag {
-            if record.history.isSuperset(of: both) {
-                record.history.remove(.initiated(by: direction.opposite))
-            }
-            record.history.insert(.initiated(by: direction))
-        }
-        record[direction.opposite] = initiateTag
-    }
-
-    /// An INIT ACK names its sender's tag, which only an INIT of the other side may change.
-    private static func judgeInitiationAck(
-        _ record: inout SCTPRecord, _ initiateTag: UInt32, _ direction: Direction
+    /// A HEARTBEAT with a tag that is not expected may come from an end that began anew: the
+    /// answer to it decides.
+    private static func judgeHeartbeat(
+        _ record: inout SCTPRecord, _ content: SCTPContent, _ direction: Direction
     ) -> Judgement {
-        let known = record[direction.opposite]
-        if known != 0, known != initiateTag {
-            let isAsked = record.history.contains(.initiated(by: direction.opposite))
-            let isCollision = isAsked && record.history.contains(.initiated(by: direction))
-            if !isAsked || isCollision { return .invalid }
+        if record[direction] == 0 {
+            record[direction] = content.verificationTag
+        } else if record[direction] == content.verificationTag {
+            record.strayHeartbeat = nil
+        } else {
+            if content.present.contains(.data) { return .invalid }
+            record.strayHeartbeat = direction
+            return .stray
         }
-        record[direction.opposite] = initiateTag
-        return .goOn
+        return .valid
+    }
+
+    private static func judgeHeartbeatAck(
+        _ record: inout SCTPRecord, _ content: SCTPContent, _ direction: Direction
+    ) -> Judgement {
+        if record[direction] == 0 {
+            record[direction] = content.verificationTag
+        } else if record[direction] == content.verificationTag {
+            record.strayHeartbeat = nil
+        } else {
+            guard record.strayHeartbeat == direction.opposite, !content.present.contains(.data)
+            else { return .invalid }
+            record.strayHeartbeat = nil
+            record[direction] = content.verificationTag
+            record[direction.opposite] = 0
+        }
+        return .valid
+    }
+
+    /// INIT and INIT ACK name the tag of the answers to their sender (step 6). Returns whether
+    /// they may.
+    private static func acceptsInitiation(
+        _ kind: SCTPChunkKind, _ record: inout SCTPRecord, _ content: SCTPContent,
+        _ direction: Direction
+    ) -> Bool {
+        guard !content.present.contains(.shortInitiation) else { return false }
+        let known = record[direction.opposite]
+        let own = SCTPHistory.initiated(by: direction)
+        let other = SCTPHistory.initiated(by: direction.opposite)
+        if kind == .initiation {
+            if record.state == .none {
+                record.history.insert(own)
+            } else if known != content.initiateTag {
+                if record.history.isSuperset(of: .initiatedByBoth) { record.history.remove(other) }
+                record.history.insert(own)
+            }
+        } else if known != content.initiateTag {
+            // What was known already may only change after an INIT of the other side; where both
+            // sides sent one, each has named its tag for good, 0 included.
+            if record.history.isSuperset(of: .initiatedByBoth) { return false }
+            if known != 0, !record.history.contains(other) { return false }
+        }
+        record[direction.opposite] = content.initiateTag
+        return true
     }
 }

@@ -22,7 +22,7 @@ enum Trackers {
             return UDPTracker.updateLite(packet, status: status, settings: settings)
         case (IPProtocol.sctp, _):
             return SCTPTracker.update(
-                &state.sctp, packet, direction, isNew: isNew, status: status, settings: settings)
+                &state.sctp, packet, direction, isNew: isNew, settings: settings)
         case (IPProtocol.gre, _):
             return GRETracker.update(&state, isNew: isNew, status: status, settings: settings)
         case (IPProtocol.icmp, .ipv4), (IPProtocol.icmpv6, .ipv6):

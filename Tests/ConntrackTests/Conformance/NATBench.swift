@@ -97,14 +97,17 @@ final class NATBench {
         let arrived = try Packet(
             parsing: bytes.span, verifiesChecksum: !fromNode, layout: &layout)
         var packet = arrived
-        if !fromNode { packet.inInterface = index(of: "srv") }
-        let end =
-            fromNode ? node.send(&packet, at: now) : node.receive(&packet, at: now)
+        if !fromNode { packet.inInterface = ingress(of: packet) }
+        let end = fromNode ? node.send(&packet, at: now) : node.receive(&packet, at: now)
         guard end.verdict == .local else { return nil }
         var heard = bytes
         PacketRewriter.apply(from: arrived, to: packet, layout, bytes: &heard)
         PacketCheck.expectGoodChecksums(heard, from: bytes, location)
         return PacketText.of(heard)
+    }
+
+    private func ingress(of packet: Packet) -> InterfaceIndex {
+        node.routing.ingress(of: packet.tuple.source, packet.tuple.family)
     }
 
     /// A packet held at the end of FORWARD or before INPUT, as in a queue.
@@ -119,7 +122,7 @@ final class NATBench {
     func hold(_ bytes: [UInt8]) throws -> Held {
         var layout = PacketLayout()
         var packet = try Packet(parsing: bytes.span, verifiesChecksum: true, layout: &layout)
-        packet.inInterface = node.routing.ingress(of: packet.tuple.source, packet.tuple.family)
+        packet.inInterface = ingress(of: packet)
         let arrived = packet
         let end = node.begin(&packet, at: node.moment(now))
         #expect(end == nil, "the packet should wait")

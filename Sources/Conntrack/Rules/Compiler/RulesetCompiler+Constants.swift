@@ -138,6 +138,10 @@ extension RulesetCompiler {
         guard case .word(let pattern) = expression.kind else {
             throw fail(expression, expected: DataType.interfaceName.description)
         }
+        let isQuoted = expression.text.hasPrefix("\"")
+        guard isQuoted || pattern.utf8.first?.isDigit != true else {
+            throw fail(expression, expected: "a name; one that begins with a digit in quotes")
+        }
         guard !pattern.isEmpty, pattern != "*" else {
             throw fail(expression, expected: "a name, or the beginning of one before '*'")
         }

@@ -95,8 +95,9 @@ extension RulesetCompiler {
         }
         switch part.kind {
         case .prefix(let inner, let length):
-            guard let family = type.family else { throw fail(part, expected: type.description) }
-            let mask = Address.mask(prefix: length, family)
+            guard let mask = type.mask(prefix: length) else {
+                throw fail(part, expected: type.description)
+            }
             let low = try value(inner, type).masked(by: mask)
             let all = type.maximum
             return [
@@ -121,7 +122,9 @@ extension RulesetCompiler {
     ) throws(Stop) -> (data: [Address], verdict: RuleVerdict?) {
         switch data {
         case .none:
-            if let datum = element.data { throw fail(datum, expected: "an element of a set, without ':'") }
+            if let datum = element.data {
+                throw fail(datum, expected: "an element of a set, without ':'")
+            }
             return ([], nil)
         case .verdict:
             guard let datum = element.data, case .verdict(let verdict) = datum.kind else {

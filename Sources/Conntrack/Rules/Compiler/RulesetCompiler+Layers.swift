@@ -45,10 +45,7 @@ extension RulesetCompiler {
         {
             throw fail(expression, expected: "a field of the rule's network protocol")
         }
-        if [.originalSourcePart, .originalDestinationPart, .replySourcePart,
-            .replyDestinationPart].contains(selector.field),
-            !layers.hasTransport
-        {
+        if selector.field.isConnectionPort, !layers.hasTransport {
             throw fail(
                 expression, expected: "a match of the transport protocol before the ports")
         }

@@ -19,6 +19,7 @@ extension RulesetCompiler {
         if case .binary(.shiftRight, _, _) = left.kind { throw failShift(left) }
         let start = ruleset.program.instructions.count
         let loaded = try load(left, into: 0)
+        if let largest = left.largestValue { try check(right, isAtMost: largest) }
         if isSet || loaded.types.count > 1 {
             guard isSet else {
                 throw fail(right, expected: "a set '{ … }' behind a concatenation")
@@ -36,8 +37,9 @@ extension RulesetCompiler {
         switch right.kind {
         case .prefix(let inner, let length):
             let isNegated = try negation(relation, left)
-            guard let family = type.family else { throw fail(right, expected: type.description) }
-            let mask = Address.mask(prefix: length, family)
+            guard let mask = type.mask(prefix: length) else {
+                throw fail(right, expected: type.description)
+            }
             let wanted = try value(inner, type).masked(by: mask)
             emit(.bitwise(0, place(mask, .zero)))
             emit(.compare(0, isNegated ? .notEqual : .equal, place(wanted)))
@@ -54,6 +56,23 @@ extension RulesetCompiler {
             if relation == .implicit || relation == .equal { learn(left, wanted) }
         }
         shorten(from: start, type)
+    }
+
+    /// As nft: what a generator or hash is compared with must be among its values.
+    private mutating func check(
+        _ right: Expression, isAtMost largest: UInt64
+    ) throws(Stop) {
+        switch right.kind {
+        case .number(let number) where number <= largest: break
+        case .range(let low, let high):
+            try check(low, isAtMost: largest)
+            try check(high, isAtMost: largest)
+        case .set(let elements):
+            for element in elements { try check(element.key, isAtMost: largest) }
+        case .namedSet: break
+        default:
+            throw fail(right, expected: "a number the left side can have, at most \(largest)")
+        }
     }
 
     /// nft compares a shifted field with nothing it could be given.
@@ -73,8 +92,8 @@ extension RulesetCompiler {
             emit(.bitwise(0, place(wanted, .zero)))
             emit(.compare(0, .notEqual, place(.zero)))
         case .not:
-            guard type.isBitmask else {
-                throw fail(left, expected: "'!=': '!' is for flags only")
+            guard type.isBitmask, loaded.field != nil else {
+                throw fail(left, expected: "'!=': '!' is for flags by themselves")
             }
             emit(.bitwise(0, place(wanted, .zero)))
             emit(.compare(0, .equal, place(.zero)))
@@ -183,5 +202,17 @@ extension RulesetCompiler {
         }
         ruleset.program.instructions.removeSubrange(load...)
         emit(.test(field, mask: mask, comparison, ruleset.program.constants[Int(wanted)].low))
+    }
+}
+
+extension Expression {
+    /// The largest number a generator or hash yields.
+    fileprivate var largestValue: UInt64? {
+        switch kind {
+        case .numberGenerator(_, let modulus, let offset), .hash(_, let modulus, let offset, _):
+            UInt64(modulus) - 1 + UInt64(offset)
+        case .binary(_, let left, _): left.largestValue
+        default: nil
+        }
     }
 }

@@ -23,7 +23,8 @@ extension RulesetCompiler {
             if isSame, holdsSame { continue }
             guard case .merged = overlaps else {
                 throw fail(
-                    at: max(element.position, last.position), found: "an element that overlaps another",
+                    at: max(element.position, last.position),
+                    found: "an element that overlaps another",
                     expected: "elements that do not overlap")
             }
             result[result.count - 1].highs[0] = max(last.highs[0], element.highs[0])

@@ -16,9 +16,13 @@ enum Field: UInt8, Sendable, Hashable, BitwiseCopyable {
     /// Whether the field belongs to the tracker: a rule that reads it turns tracking on.
     var needsTracking: Bool { rawValue >= Field.state.rawValue }
 
-    /// Whether reading it takes the connection itself. State and direction are in the packet's
-    /// `info`.
+    /// Whether reading it takes the connection itself.
+    ///
+    /// State and direction are in the packet's `info`.
     var needsEntry: Bool { rawValue >= Field.status.rawValue }
+
+    /// The protocol part of one of the connection's tuples.
+    var isConnectionPort: Bool { rawValue >= Field.originalSourcePart.rawValue }
 
     /// The transport header's bytes that must be there for the field to be read.
     var transportByteCount: UInt32 {

@@ -45,8 +45,9 @@ extension Packet {
         }
     }
 
-    /// The bit nft's `ct state` has for the packet (spec policy.md §4). A packet the tracker has
-    /// not seen is invalid to it.
+    /// The bit nft's `ct state` has for the packet (spec policy.md §4).
+    ///
+    /// A packet the tracker has not seen is invalid to it.
     private var stateBit: UInt8 {
         switch info {
         case .invalid, .none: 1

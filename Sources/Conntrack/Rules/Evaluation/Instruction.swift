@@ -30,8 +30,9 @@ enum RuleVerdict: Sendable, Hashable, BitwiseCopyable {
     case goto(Int32)
 }
 
-/// One step of a rule. Wide constants live in `RuleProgram.constants` and are named by index.
+/// One step of a rule.
 ///
+/// Wide constants live in `RuleProgram.constants` and are named by index.
 /// Every step either passes on to the next one or breaks the rule: as in the kernel, a field the
 /// packet lacks breaks it just like a comparison that fails.
 enum Instruction: Sendable, BitwiseCopyable {
@@ -147,9 +148,9 @@ struct HashExpression: Sendable {
     var offset: UInt32
 }
 
-/// `limit rate`: a bucket that fills with time. How full it is stands in `RuleState`.
+/// `limit rate`: a bucket that fills with time.
 ///
-/// Kernel: nft's packet limit holds `burst` packets' worth of nanoseconds; spec: observed.
+/// It holds `burst` packets' worth of nanoseconds. How full it is stands in `RuleState`.
 struct RateLimit: Sendable, BitwiseCopyable {
     var isOver: Bool
     /// Nanoseconds a packet costs.

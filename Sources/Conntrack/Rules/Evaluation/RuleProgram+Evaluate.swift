@@ -91,7 +91,9 @@ extension RuleProgram {
                     return .nothing
                 }
             case .load(let field, let register):
-                guard let read = read(field, packet, entry, effects, context) else { return .nothing }
+                guard let read = read(field, packet, entry, effects, context) else {
+                    return .nothing
+                }
                 context.registers[register] = read
             case .constant(let register, let constant):
                 context.registers[register] = constants[Int(constant)]

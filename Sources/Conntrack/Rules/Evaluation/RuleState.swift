@@ -44,8 +44,10 @@ struct RuleState: Sendable {
         return generated[index] &+ generator.offset
     }
 
-    /// The seed of a `jhash`. The kernel draws one when the rule is loaded; the run's dice are
-    /// not there yet at that time.
+    /// The seed of a `jhash`.
+    ///
+    /// Where the rule gives none, the kernel draws one when the rule is loaded; the run's dice
+    /// are not there yet at that time, so it is drawn when the rule first runs.
     @inline(never)
     mutating func seed(_ index: Int, _ dice: inout Dice) -> UInt32 {
         if let known = seeds[index] { return known }

@@ -1,7 +1,9 @@
 internal import Wire
 
-/// What a value of a rule means: how wide it is, which words stand for which numbers, what a set
-/// of such values is called. Names and numbers are nftables' own (`nft describe`, 1.0.6).
+/// What a value of a rule means.
+///
+/// How wide it is, which words stand for which numbers, what a set of such values is called:
+/// names and numbers are nftables' own (`nft describe`, 1.0.6).
 enum DataType: UInt8, Sendable, Hashable, CaseIterable, BitwiseCopyable {
     case ipv4Address, ipv6Address, port, transportProtocol, networkProtocol, etherType, mark
     case interfaceName, interfaceIndex
@@ -91,6 +93,14 @@ enum DataType: UInt8, Sendable, Hashable, CaseIterable, BitwiseCopyable {
         case .connectionState, .connectionStatus, .tcpFlags: true
         default: false
         }
+    }
+
+    /// The mask of the `length` highest bits, where the type has that many and prefixes at all.
+    func mask(prefix length: Int) -> Address? {
+        if let family { return Address.mask(prefix: length, family) }
+        guard isNumber, !isBitmask, self != .dscp, length <= bitCount else { return nil }
+        let ones = maximum.low
+        return Address(length == 0 ? 0 : ones << UInt64(bitCount - length) & ones)
     }
 
     /// Whether a bare number can be a value of the type.

@@ -159,7 +159,8 @@ struct RulesetLexer {
         guard let first = peek(), first.startsWord else {
             throw Failure(
                 position: position, bytes: start..<offset,
-                found: "'\(printable(start, offset))' without a name", expected: "a name right behind it")
+                found: "'\(printable(start, offset))' without a name",
+                expected: "a name right behind it")
         }
         skip { $0.continuesWord }
         let kind: RulesetToken.Kind = sigil == UInt8(ascii: "$") ? .variable : .setName
@@ -175,7 +176,7 @@ struct RulesetLexer {
         let digits = isHex ? spelled.dropFirst(2) : spelled[...]
         let isNumber =
             !digits.isEmpty
-            && digits.utf8.allSatisfy { isHex ? $0.hexValue != nil : $0.isDigit }
+            && digits.utf8.allSatisfy { isHex ? $0.isHexDigit : $0.isDigit }
         guard isNumber else { return token(.word, spelled, start, position) }
         let isOctal = !isHex && digits.count > 1 && digits.hasPrefix("0")
         guard let value = UInt64(digits, radix: isHex ? 16 : isOctal ? 8 : 10) else {
@@ -196,31 +197,23 @@ struct RulesetLexer {
 
     /// The longest address that begins at `start`.
     private func matchAddress(at start: Int) -> (family: Family, value: Address, end: Int)? {
-        guard source[start].hexValue != nil || source[start] == UInt8(ascii: ":") else {
-            return nil
+        let (colon, dot) = (UInt8(ascii: ":"), UInt8(ascii: "."))
+        guard source[start].isHexDigit || source[start] == colon else { return nil }
+        let candidate = source[start...].prefix(45).prefix {
+            $0.isHexDigit || $0 == colon || $0 == dot
         }
-        var end = start
-        var colons = 0
-        let longest = min(source.count, start + AddressText.maximumByteCount)
-        while end < longest,
-            source[end].hexValue != nil || source[end] == UInt8(ascii: ":")
-                || source[end] == UInt8(ascii: ".")
-        {
-            if source[end] == UInt8(ascii: ":") { colons += 1 }
-            end += 1
-        }
-        if colons >= 2 {
-            for candidate in stride(from: end, to: start + 1, by: -1) {
-                if let value = AddressText.ipv6(source[start..<candidate]) {
-                    return (.ipv6, value, candidate)
+        if candidate.count(where: { $0 == colon }) >= 2 {
+            for end in stride(from: candidate.endIndex, to: start + 1, by: -1) {
+                if let (family, value) = Address.parse(text(start, end)), family == .ipv6 {
+                    return (family, value, end)
                 }
             }
         }
-        guard source[start].isDigit else { return nil }
-        end = start
-        while end < longest, source[end].isDigit || source[end] == UInt8(ascii: ".") { end += 1 }
-        guard let value = AddressText.ipv4(source[start..<end]) else { return nil }
-        return (.ipv4, value, end)
+        let dotted = candidate.prefix { $0.isDigit || $0 == dot }
+        guard dotted.count(where: { $0 == dot }) == 3,
+            let (family, value) = Address.parse(text(start, dotted.endIndex))
+        else { return nil }
+        return (family, value, dotted.endIndex)
     }
 
     private mutating func skip(while isPart: (UInt8) -> Bool) {
@@ -235,7 +228,9 @@ struct RulesetLexer {
         columnOffset = offset
     }
 
-    /// The position of `offset`. Continuation bytes of UTF-8 are no characters of their own.
+    /// The position of `offset`.
+    ///
+    /// Continuation bytes of UTF-8 are no characters of their own.
     private mutating func moveColumn() -> SourcePosition {
         column += source[columnOffset..<offset].count { $0 & 0xC0 != 0x80 }
         columnOffset = offset
@@ -277,11 +272,8 @@ extension UInt8 {
             || self == UInt8(ascii: ".") || self == UInt8(ascii: "/")
     }
 
-    /// The value of a hexadecimal digit.
-    var hexValue: UInt8? {
-        if isDigit { return self - UInt8(ascii: "0") }
+    var isHexDigit: Bool {
         let lower = self | 0x20
-        guard lower >= UInt8(ascii: "a"), lower <= UInt8(ascii: "f") else { return nil }
-        return lower - UInt8(ascii: "a") + 10
+        return isDigit || (lower >= UInt8(ascii: "a") && lower <= UInt8(ascii: "f"))
     }
 }

@@ -11,7 +11,8 @@ extension RulesetParser {
             return .counter(packets: packets, bytes: try number(0...UInt64.max, "a byte count"))
         }
         if isWord("name") {
-            throw fail(expected: "'packets N bytes N', or nothing: named counters are not supported")
+            throw fail(
+                expected: "'packets N bytes N', or nothing: named counters are not supported")
         }
         return .counter(packets: 0, bytes: 0)
     }

@@ -131,7 +131,7 @@ extension RulesetParser {
         syntax.tables[table].chains[chain].policyPosition = start.position
     }
 
-    /// `type filter hook forward priority filter - 5`
+    /// The line `type filter hook forward priority filter - 5`.
     private mutating func hook(_ table: Int, _ chain: Int) throws(Stop) {
         let position = current.position
         advance()

@@ -35,7 +35,7 @@ extension RulesetParser {
         scopes[last][token.text] = Define(expression: value, size: measure.size)
     }
 
-    /// `undefine NAME`
+    /// The command `undefine NAME`.
     mutating func undefine() throws(Stop) {
         advance()
         let token = current

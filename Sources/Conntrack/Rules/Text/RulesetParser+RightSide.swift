@@ -43,10 +43,18 @@ extension RulesetParser {
             let high = try operation(atLeast: 0, operand: Self.rightOperand)
             return expression(.range(value, high), from: start)
         }
-        guard isSign("/"), case .address(let family, _) = value.kind else { return value }
-        advance()
-        let length = try number(0...UInt64(family.addressBits), "a prefix length")
-        return expression(.prefix(value, Int(length)), from: start)
+        guard isSign("/") else { return value }
+        switch value.kind {
+        case .address(let family, _):
+            advance()
+            let length = try number(0...UInt64(family.addressBits), "a prefix length")
+            return expression(.prefix(value, Int(length)), from: start)
+        case .number where !slashBeginsMask:
+            advance()
+            let length = try number(0...128, "a prefix length")
+            return expression(.prefix(value, Int(length)), from: start)
+        default: return value  // `tcp flags syn / syn,ack`
+        }
     }
 
     /// Words of the language that are values too: protocols, ICMP types, states.

@@ -36,7 +36,9 @@ extension RulesetParser {
     private mutating func setItem(
         _ set: inout SetSyntax, known: inout Set<String>
     ) throws(Stop) {
-        let items = ["type", "typeof", "flags", "elements", "size", "policy", "auto-merge", "comment"]
+        let items = [
+            "type", "typeof", "flags", "elements", "size", "policy", "auto-merge", "comment",
+        ]
         let start = current
         guard start.kind == .word, items.contains(start.text) else {
             let refused = ["timeout", "gc-interval", "counter"].contains(start.text)
@@ -149,7 +151,7 @@ extension RulesetParser {
         return elements
     }
 
-    /// `add element ip t s { … }`
+    /// The command `add element ip t s { … }`, from the set's name on.
     mutating func addElements(in table: Int) throws(Stop) {
         let name = try name(of: "set")
         guard let index = syntax.tables[table].setIndex[name.text] else {

@@ -119,7 +119,9 @@ extension RulesetParser {
             throw fail(
                 expected: "a value to compare with: only 'meta mark' and 'ct mark' can be set")
         }
+        if case .selector(let selector) = left.kind { slashBeginsMask = selector.type.isBitmask }
         let right = try rightSide()
+        slashBeginsMask = false
         guard isSign("/") else { return .match(left, relation, right) }
         guard relation == .implicit || relation == .equal || relation == .notEqual else {
             throw fail(expected: "'value / mask' only with '==' or '!='")
@@ -199,12 +201,11 @@ extension RulesetParser {
     /// A verdict, if one is next.
     mutating func verdictIfAny() throws(Stop) -> VerdictSyntax? {
         guard current.kind == .word else { return nil }
-        let position = current.position
         switch current.text {
-        case "accept": advance(); return VerdictSyntax(kind: .accept, position: position)
-        case "drop": advance(); return VerdictSyntax(kind: .drop, position: position)
-        case "continue": advance(); return VerdictSyntax(kind: .continue, position: position)
-        case "return": advance(); return VerdictSyntax(kind: .return, position: position)
+        case "accept": return bareVerdict(.accept)
+        case "drop": return bareVerdict(.drop)
+        case "continue": return bareVerdict(.continue)
+        case "return": return bareVerdict(.return)
         case "jump", "goto":
             let isJump = current.text == "jump"
             advance()
@@ -213,6 +214,11 @@ extension RulesetParser {
                 kind: isJump ? .jump(target.text) : .goto(target.text), position: target.position)
         default: return nil
         }
+    }
+
+    private mutating func bareVerdict(_ kind: VerdictSyntax.Kind) -> VerdictSyntax {
+        defer { advance() }
+        return VerdictSyntax(kind: kind, position: current.position)
     }
 
     private mutating func chainName() throws(Stop) -> (text: String, position: SourcePosition) {

@@ -4,7 +4,9 @@ internal import Wire
 // know is a finding, and parsing goes on behind the statement that holds it, so that all findings
 // of a text come in one run.
 
-/// Reads one text. `parse()` is called once; what it could not read is in `findings`.
+/// Reads one text.
+///
+/// `parse()` is called once; what it could not read is in `findings`.
 struct RulesetParser {
     private let source: [UInt8]
     private let file: String
@@ -24,6 +26,8 @@ struct RulesetParser {
     var chainCount = 0
     var elementCount = 0
     var nesting = 0
+    /// In `tcp flags 0x2 / 0x2,0x10` the slash does not make a prefix of the number.
+    var slashBeginsMask = false
 
     struct Define {
         var expression: Expression
@@ -145,7 +149,9 @@ struct RulesetParser {
 
     mutating func quotedText(_ what: String, limit: Int) throws(Stop) -> String {
         let token = current
-        let isBareWord = token.kind == .word && !Self.reservedWords.contains(token.text)
+        let isBareWord =
+            token.kind == .word && !Self.reservedWords.contains(token.text)
+            && token.text.utf8.first?.isDigit == false
         guard token.kind == .quoted || isBareWord else {
             throw fail(expected: "\(what) in double quotes")
         }
@@ -194,6 +200,7 @@ struct RulesetParser {
             try body(&self)
         } catch {
             nesting = 0
+            slashBeginsMask = false
             scopes.removeLast(scopes.count - scopeCount)
             while current.kind != .end {
                 if braces <= depth {
