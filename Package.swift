@@ -72,7 +72,8 @@ let package = Package(
                 "Captures", .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
             swiftSettings: strict),
-        .testTarget(name: "WireTests", dependencies: ["Wire"], swiftSettings: strict),
+        .testTarget(
+            name: "WireTests", dependencies: ["Wire"], exclude: ["Fixtures"], swiftSettings: strict),
         .testTarget(
             name: "ConntrackTests", dependencies: ["Wire", "Conntrack"], exclude: ["Fixtures"],
             swiftSettings: strict),

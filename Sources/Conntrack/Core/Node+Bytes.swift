@@ -28,7 +28,7 @@ extension Node {
         var delivery = report(end, arrived, packet, at: moment(now))
         if end.verdict == .forwarded {
             let output = [UInt8](copying: bytes.extracting(0..<Int(arrived.networkByteCount)))
-            delivery.out = transmissions(output, from: arrived, to: packet, layout, origin: nil)
+            delivery.out = transmissions(output, from: arrived, to: packet, layout, origin: nil, at: moment(now))
         }
         return delivery
     }
@@ -98,7 +98,7 @@ extension Node {
         if end.verdict == .forwarded {
             let output = [UInt8](copying: bytes.extracting(0..<Int(fragment.networkByteCount)))
             delivery.out = transmissions(
-                output, from: fragment, to: packet, PacketLayout(), origin: nil)
+                output, from: fragment, to: packet, PacketLayout(), origin: nil, at: now)
         }
         return delivery
     }
@@ -130,7 +130,8 @@ extension Node {
         var delivery = report(end, arrived, whole, at: now)
         if end.verdict == .forwarded {
             delivery.out = transmissions(
-                datagram.bytes, from: arrived, to: whole, layout, origin: datagram.origin)
+                datagram.bytes, from: arrived, to: whole, layout, origin: datagram.origin,
+                at: now)
         }
         return delivery
     }
@@ -138,10 +139,11 @@ extension Node {
     /// The packet's bytes as they leave: rewritten, and in pieces where they must be.
     mutating func transmissions(
         _ bytes: [UInt8], from arrived: Packet, to packet: Packet, _ layout: PacketLayout,
-        origin: FragmentOrigin?
+        origin: FragmentOrigin?, at now: Moment
     ) -> [Transmission] {
         var output = bytes
         PacketRewriter.apply(from: arrived, to: packet, layout, bytes: &output)
+        if packet.health.contains(.options) { fillOptions(of: &output, packet, at: now) }
         let mtu = configuration.interfaces[Int(packet.outInterface.raw)].mtu
         if output.count <= mtu, origin == nil {
             return [Transmission(interface: packet.outInterface, bytes: output)]
@@ -162,6 +164,14 @@ extension Node {
         case .fragments(let fragments):
             return fragments.map { Transmission(interface: packet.outInterface, bytes: $0) }
         }
+    }
+
+    private func fillOptions(of packet: inout [UInt8], _ sent: Packet, at now: Moment) {
+        let egress = primaryAddress(of: sent.outInterface, .ipv4) ?? .zero
+        let time = configuration.epochNanoseconds &+ now.instant.nanoseconds
+        IPv4Options.forward(
+            &packet, from: egress,
+            millisecondsOfDay: UInt32(time / 1_000_000 % 86_400_000))
     }
 
     /// What is told about a packet: how it ended, and what a lookup of it finds now.

@@ -58,6 +58,11 @@ extension Packet {
         timeToLive = header.timeToLive
         typeOfService = header.typeOfService
         if header.dontFragment { health.insert(.dontFragment) }
+        if header.headerByteCount > IPv4Header.minimumByteCount {
+            health.insert(.options)
+            let options = bytes.extracting(IPv4Header.minimumByteCount..<header.headerByteCount)
+            if !IPv4Options.areAcceptable(options) { health.insert(.refusedOptions) }
+        }
         if header.fragmentOffset != 0 {
             health.formUnion([.laterFragment, .noTuple])
             return
