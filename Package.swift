@@ -91,7 +91,9 @@ let package = Package(
             swiftSettings: strict),
         .testTarget(
             name: "LiveKernelTests",
-            dependencies: ["Wire", "Scenario", "Report", "LiveKernel", "Verify", "ctlab"],
+            dependencies: [
+                "Wire", "Scenario", "Report", "LinuxCalls", "LiveKernel", "Verify", "ctlab",
+            ],
             swiftSettings: strict),
         .testTarget(
             name: "VerifyTests", dependencies: ["Report", "Fuzz", "Verify"],
