@@ -30,16 +30,6 @@ extension Span<UInt8> {
     }
 }
 
-extension Span<UInt8> {
-    /// The bytes as an array of their own.
-    public func copied() -> [UInt8] {
-        var bytes: [UInt8] = []
-        bytes.reserveCapacity(count)
-        for index in indices { bytes.append(self[index]) }
-        return bytes
-    }
-}
-
 extension [UInt8] {
     @inlinable
     public mutating func setBigEndian(_ value: UInt16, at offset: Int) {
@@ -100,5 +90,15 @@ extension [UInt8] {
             appendBigEndian(address.high)
             appendBigEndian(address.low)
         }
+    }
+}
+
+extension [UInt8] {
+    /// The bytes of a span as an array.
+    @inlinable
+    public init(copying bytes: Span<UInt8>) {
+        self.init()
+        reserveCapacity(bytes.count)
+        for index in bytes.indices { append(bytes[index]) }
     }
 }

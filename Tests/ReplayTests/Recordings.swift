@@ -22,13 +22,8 @@ enum Recordings {
     }
 
     /// The trace a recording is about.
-<<<<<<< HEAD
     static func capture(_ name: String) throws -> ByteArraySource {
         ByteArraySource(try contents(folder.appending(path: name + ".pcap.gz").path))
-=======
-    static func capture(_ name: String) throws -> MemorySource {
-        MemorySource(bytes: try contents(folder.appending(path: name + ".pcap.gz").path))
->>>>>>> main
     }
 
     static func nodeFile(_ name: String) -> String {
@@ -46,23 +41,5 @@ enum Recordings {
             if count == 0 { return whole }
             whole += piece[..<count]
         }
-<<<<<<< HEAD
-=======
-    }
-}
-
-/// A capture that is in memory already.
-struct MemorySource: ByteSource {
-    private let bytes: [UInt8]
-    private var position = 0
-
-    init(bytes: [UInt8]) { self.bytes = bytes }
-
-    mutating func read(into buffer: inout MutableSpan<UInt8>, at offset: Int) throws -> Int {
-        let count = min(buffer.count - offset, bytes.count - position)
-        for index in 0..<count { buffer[offset + index] = bytes[position + index] }
-        position += count
-        return count
->>>>>>> main
     }
 }

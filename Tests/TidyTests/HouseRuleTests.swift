@@ -21,6 +21,10 @@ import Testing
         "Scenario": ["Wire", "Conntrack", "Foundation", "Yams"],
         "Report": ["Wire", "Conntrack", "Foundation", "Rainbow"],
         "Replay": ["Wire", "Conntrack", "Scenario", "Report"],
+        // Neither may borrow the other's idea of the truth: LiveKernel never sees Conntrack.
+        "LiveKernel": ["Wire", "Report", "LinuxCalls"], "Fuzz": ["Wire"],
+        "Verify": ["Wire", "Conntrack", "Scenario", "Report", "Replay", "LiveKernel", "Fuzz"],
+        "Captures": ["Wire"],
     ]
 
     @Test("a room imports only rooms below it")
@@ -58,7 +62,7 @@ import Testing
 
     @Test("unsafe memory has two rooms")
     func keepsUnsafeInItsRooms() {
-        let homes = ["Sources/Conntrack/Storage/", "Sources/LinuxCalls/", "Sources/LiveKernel/"]
+        let homes = ["Sources/Conntrack/Storage/", "Sources/LinuxCalls/"]
         var breaches: [Breach] = []
         for file in SourceTree.sources where !homes.contains(where: file.path.hasPrefix) {
             for (number, code) in file.code {

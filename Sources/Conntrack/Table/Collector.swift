@@ -5,7 +5,8 @@
 
 /// What the collector remembers between runs.
 public struct Collector: Sendable, BitwiseCopyable {
-    /// The bucket the next run begins with; 0 begins a cycle.
+    /// The bucket the next run begins with; 0 begins a cycle. After the table has shrunk it may lie
+    /// beyond the end, where the run finds nothing and the cycle is over.
     public internal(set) var nextBucket: UInt32 = 0
     /// Running mean of remaining lives, in ticks.
     public internal(set) var mean: UInt32
@@ -78,13 +79,13 @@ extension ConnectionTable {
         let now = Moment(tickRate.instant(ofTick: ticks), tickRate)
         collector.runs &+= 1
         var bucket = collector.nextBucket
-        if bucket >= buckets.count { bucket = 0 }
         let ceiling = collector.shouldDropEarly ? limits.connections / 100 * 95 : 0
         if bucket == 0 { collector.beginCycle(at: now.tick) }
         var mean = Int64(collector.mean)
         var removed: UInt32 = 0
         var nanoseconds: UInt64 = 0
-        let sliceNanoseconds = tickRate.instant(ofTick: UInt64(collector.slice)).nanoseconds
+        // "Later than the end of the slice", in whole ticks, is one tick more.
+        let sliceNanoseconds = tickRate.instant(ofTick: UInt64(collector.slice) + 1).nanoseconds
         var delay: UInt32? = nil
 
         scan: while bucket < buckets.count {
@@ -125,7 +126,7 @@ extension ConnectionTable {
             }
             buckets[bucket].adopt(summary)
             bucket += 1
-            if nanoseconds > sliceNanoseconds, bucket < buckets.count {
+            if nanoseconds >= sliceNanoseconds, bucket < buckets.count {
                 collector.nextBucket = bucket
                 collector.mean = UInt32(truncatingIfNeeded: mean)
                 delay = 0

@@ -265,7 +265,7 @@ enum Chain {
         return """
             table \(family) \(kind)_\(hook)_\(place) {
                 chain c {
-                    type \(kind) hook \(hook) priority \(priority); policy accept;
+                    type \(kind) hook \(hook) priority \(priority)
                     \(rules)
                 }
             }

@@ -171,18 +171,8 @@ struct NATDestinationTests {
             var table = ConnectionTable(
                 limits: Limits(connections: 16, buckets: 512), seed: 1, tickRate: .reference)
             let now = Moment(.start, .reference)
-            let flow = Make.Flow("10.1.0.2:1000 > 10.1.0.50:\(80 + step)")
-            let tuple = Tuple(
-                .ipv4, IPProtocol.tcp, source: flow.source, flow.sourcePort,
-                destination: flow.destination, flow.destinationPort)
-            guard let reply = tuple.inverted,
-                let slot = table.create(
-                    tuple, reply: reply, hash: table.hash(tuple, zone: 0, .initial), .none,
-                    .initial, at: now)
-            else {
-                Issue.record("no connection")
-                return
-            }
+            let slot = table.make(
+                "10.1.0.2:1000 > 10.1.0.50:\(80 + step)", IPProtocol.tcp, at: now)
             var range = NATRange()
             range.flags = [.addresses, .ports, .shifted]
             range.firstAddress = Make.Flow("10.2.0.2 > 10.2.0.2").source

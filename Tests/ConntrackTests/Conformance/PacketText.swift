@@ -92,6 +92,13 @@ enum Make {
             return (family, value, port)
         }
 
+        /// The tuple of its packets, for a protocol with ports.
+        func tuple(_ protocolNumber: UInt8) -> Tuple {
+            Tuple(
+                family, protocolNumber, source: source, sourcePort, destination: destination,
+                destinationPort)
+        }
+
         func builder(_ change: (inout PacketBuilder) -> Void) -> PacketBuilder {
             var builder = PacketBuilder(family, from: source, to: destination)
             change(&builder)
@@ -212,5 +219,18 @@ enum PacketCheck {
             if isIPv4 { return protocolNumber == 1 && [3, 4, 5, 11, 12].contains(type) }
             return protocolNumber == 58 && type < 128
         }
+    }
+}
+
+extension ConnectionTable {
+    /// An unconfirmed connection for a flow, as its first packet makes it.
+    mutating func make(_ flow: String, _ protocolNumber: UInt8, at now: Moment) -> Slot {
+        let tuple = Make.Flow(flow).tuple(protocolNumber)
+        guard let reply = tuple.inverted,
+            let slot = create(
+                tuple, reply: reply, hash: hash(tuple, zone: 0, .initial), .none, .initial,
+                at: now)
+        else { preconditionFailure("no connection for '\(flow)'") }
+        return slot
     }
 }
