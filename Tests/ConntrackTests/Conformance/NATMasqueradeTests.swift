@@ -28,7 +28,8 @@ struct NATMasqueradeTests {
         let other = Make.Flow("10.2.0.11 > 10.2.0.2").source
         #expect(bench.node.table.flushMasqueraded(srv, losing: other, at: moment) == 0)
         #expect(bench.node.count == 5)
-        let down = bench.node.table.flushMasqueraded(bench.index(of: "cli"), losing: nil, at: moment)
+        let down = bench.node.table.flushMasqueraded(
+            bench.index(of: "cli"), losing: nil, at: moment)
         #expect(down == 0)
         #expect(bench.node.table.flushMasqueraded(srv, losing: nil, at: moment) == 4)
         #expect(bench.table == ["10.1.0.9:1000 > 10.1.0.1:53 | 10.1.0.1:53 > 10.1.0.9:1000"])
