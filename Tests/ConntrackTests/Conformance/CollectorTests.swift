@@ -17,7 +17,7 @@ extension Machine {
         return CollectorRun(tick: ticks, removed: node.table.collect(atTick: ticks))
     }
 
-    /// Waits for a run that completes a cycle. Returns all runs up to it.
+    /// Waits for a run that completes a cycle; returns all runs up to it.
     @discardableResult
     mutating func finishCycle() -> [CollectorRun] {
         var runs = [nextRun()]
@@ -32,7 +32,9 @@ extension Machine {
     }
 }
 
-/// gc.md §2: cycles, runs, and the mean that decides about the next cycle. All figures are exact.
+/// gc.md §2: cycles, runs, and the mean that decides about the next cycle.
+///
+/// All figures are exact.
 @Suite struct CollectorTests {
     /// A machine without timer rounding, at the moment before its first cycle.
     private static func machine(

@@ -2,8 +2,9 @@ import Testing
 
 @testable import Conntrack
 
-/// gc.md §2.2 and §5: the collector against the clock, as measured on the live kernel. The
-/// kernel's timer wheel is in force here.
+/// gc.md §2.2 and §5: the collector against the clock, as measured on the live kernel.
+///
+/// The kernel's timer wheel is in force here.
 @Suite struct CollectorTimeTests {
     // MARK: Timer rounding (§2.2)
 

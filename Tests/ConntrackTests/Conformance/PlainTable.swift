@@ -2,9 +2,9 @@ import Wire
 
 @testable import Conntrack
 
-/// The connection table as table.md and gc.md tell it, with no thought for speed: dictionaries,
-/// arrays and whole walks. The property tests hold the real one against it.
+/// The connection table as table.md and gc.md tell it, with no thought for speed.
 ///
+/// It is dictionaries, arrays and whole walks; the property tests hold the real one against it.
 /// Ticks are 64 bits wide here and never wrap. Connections are known by the slot the real table
 /// gave them, so that whole chains can be compared.
 struct PlainTable {
@@ -133,7 +133,7 @@ struct PlainTable {
 
     // MARK: Creation and early drop (table.md §8, §9)
 
-    /// Makes room if need be. False where the packet must be refused.
+    /// Makes room if need be; false where the packet must be refused.
     mutating func admit(
         _ tuple: Tuple, _ zones: ZonePair, _ namespace: NamespaceIndex, at now: UInt64
     ) -> Bool {
