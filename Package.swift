@@ -47,10 +47,21 @@ let package = Package(
         .target(
             name: "Replay", dependencies: ["Wire", "Conntrack", "Scenario", "Report"],
             swiftSettings: strict),
+        .target(
+            name: "LiveKernel", dependencies: ["Wire", "Report", "LinuxCalls"],
+            swiftSettings: strict),
+        .target(name: "Fuzz", dependencies: ["Wire"], swiftSettings: strict),
+        .target(
+            name: "Verify",
+            dependencies: [
+                "Wire", "Conntrack", "Scenario", "Report", "Replay", "LiveKernel", "Fuzz",
+            ],
+            swiftSettings: strict),
         .executableTarget(
             name: "ctlab",
             dependencies: [
-                "Wire", "Conntrack", "Scenario", "Report", "Replay", "LinuxCalls", "CJemalloc",
+                "Wire", "Conntrack", "Scenario", "Report", "Replay", "LinuxCalls", "LiveKernel",
+                "Fuzz", "Verify", "CJemalloc",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
             swiftSettings: strict),
@@ -61,7 +72,8 @@ let package = Package(
                 "Captures", .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
             swiftSettings: strict),
-        .testTarget(name: "WireTests", dependencies: ["Wire"], swiftSettings: strict),
+        .testTarget(
+            name: "WireTests", dependencies: ["Wire"], exclude: ["Fixtures"], swiftSettings: strict),
         .testTarget(
             name: "ConntrackTests", dependencies: ["Wire", "Conntrack"], exclude: ["Fixtures"],
             swiftSettings: strict),
@@ -76,8 +88,19 @@ let package = Package(
             dependencies: [
                 "Wire", "Conntrack", "Scenario", "Report", "Replay", "LinuxCalls", "Captures",
             ],
-            exclude: ["Fixtures"], swiftSettings: strict),
-        .testTarget(name: "CommandTests", dependencies: ["ctlab"], swiftSettings: strict),
+            swiftSettings: strict),
+        .testTarget(
+            name: "LiveKernelTests",
+            dependencies: [
+                "Wire", "Scenario", "Report", "LinuxCalls", "LiveKernel", "Verify", "ctlab",
+            ],
+            swiftSettings: strict),
+        .testTarget(
+            name: "VerifyTests", dependencies: ["Report", "Fuzz", "Verify"],
+            swiftSettings: strict),
+        .testTarget(name: "FuzzTests", dependencies: ["Fuzz"], swiftSettings: strict),
+        .testTarget(
+            name: "CommandTests", dependencies: ["ctlab", "Captures"], swiftSettings: strict),
         .testTarget(name: "TidyTests", swiftSettings: strict),
     ]
 )

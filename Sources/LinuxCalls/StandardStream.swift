@@ -1,21 +1,4 @@
-import CLinuxShims
 import Glibc
-
-/// Why a standard stream took no more bytes.
-public enum StreamError: Error, Sendable, Hashable {
-    /// Whoever read the stream has gone.
-    case readerGone
-    /// `errno`.
-    case failed(code: Int32)
-
-    /// The system's words.
-    public var reason: String {
-        switch self {
-        case .readerGone: unsafe String(cString: strerror(EPIPE))
-        case .failed(let code): unsafe String(cString: strerror(code))
-        }
-    }
-}
 
 /// Standard output or standard error, written to without a buffer in between.
 public enum StandardStream: Int32, Sendable {
@@ -25,24 +8,22 @@ public enum StandardStream: Int32, Sendable {
     /// Whether a person is looking at it.
     public var isTerminal: Bool { isatty(rawValue) == 1 }
 
+    private var name: String { self == .output ? "standard output" : "standard error" }
+
     /// Writes all of `bytes`.
-    public func write(_ bytes: Span<UInt8>) throws(StreamError) {
+    ///
+    /// A reader that has gone away is an error with `isReaderGone`, once `surviveClosedReaders`
+    /// was called.
+    public func write(_ bytes: Span<UInt8>) throws(SystemCallError) {
         var written = 0
         while written < bytes.count {
             let rest = bytes.extracting(written..<bytes.count)
-            let count = unsafe rest.withUnsafeBytes { buffer in
-                unsafe Glibc.write(rawValue, buffer.baseAddress, buffer.count)
-            }
-            if count < 0 {
-                let code = ctlab_errno()  // Read at once: the next call may overwrite it.
-                if code == EINTR { continue }
-                if code == EAGAIN {
-                    waitForRoom()
-                    continue
+            let count = try unlessItWouldBlock("write", name) {
+                unsafe rest.withUnsafeBytes { buffer in
+                    unsafe Glibc.write(rawValue, buffer.baseAddress, buffer.count)
                 }
-                throw code == EPIPE ? .readerGone : .failed(code: code)
             }
-            written += count
+            if let count { written += count } else { waitForRoom() }
         }
     }
 
@@ -54,4 +35,9 @@ public enum StandardStream: Int32, Sendable {
 
     /// Makes a reader that goes away an error of `write` instead of this process's end.
     public static func surviveClosedReaders() { _ = signal(SIGPIPE, SIG_IGN) }
+}
+
+extension SystemCallError {
+    /// Whoever read from a pipe has gone.
+    public var isReaderGone: Bool { code == EPIPE }
 }

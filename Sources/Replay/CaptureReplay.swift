@@ -78,23 +78,28 @@ extension CaptureNotes {
     public func sentences(_ clock: ReplayClock) -> [String] {
         var sentences: [String] = []
         if framesWithoutIP > 0 {
-            sentences.append("\(framesWithoutIP) frames without an IP packet were passed over")
+            sentences.append(
+                "passed over \(Self.counted(framesWithoutIP, "frame")) without an IP packet")
         }
         if cutPackets > 0 {
             sentences.append(
-                "\(cutPackets) packets were cut by the capture and filled up with zeros; their "
-                    + "checksums are wrong unless the node sets nf_conntrack_checksum: 0")
+                "filled up \(Self.counted(cutPackets, "packet")) the capture had cut with zeros; "
+                    + "checksums are wrong then, unless the node sets nf_conntrack_checksum: 0")
         }
         if clock.backwardCount > 0 {
             sentences.append(
-                "\(clock.backwardCount) packets are stamped earlier than one before them; "
-                    + "the clock never goes back, they arrive at once")
+                "took \(Self.counted(clock.backwardCount, "packet")) stamped earlier than one "
+                    + "before as arriving at once; the clock never goes back")
         }
         if clock.shortenedCount > 0 {
             let days = ReplayClock.longestGap.nanoseconds / 86_400_000_000_000
             sentences.append(
-                "\(clock.shortenedCount) gaps of more than \(days) days count as \(days) days")
+                "counted \(Self.counted(clock.shortenedCount, "longer gap")) as \(days) days")
         }
         return sentences
+    }
+
+    private static func counted(_ count: Int, _ noun: String) -> String {
+        "\(count) \(noun)\(count == 1 ? "" : "s")"
     }
 }

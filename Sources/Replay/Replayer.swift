@@ -16,7 +16,9 @@ public protocol ReplaySink {
     var isClosed: Bool { get }
 }
 
-/// What a sink wants to be told. What nobody wants costs nothing.
+/// What a sink wants to be told.
+///
+/// What nobody wants costs nothing.
 public struct ReplayWants: OptionSet, Sendable, Hashable {
     public let rawValue: UInt8
 
@@ -35,7 +37,8 @@ public struct Replayer: ~Copyable {
     public let wants: ReplayWants
     public private(set) var clock = ReplayClock()
     public private(set) var tally = ReplayTally()
-    private let recorder: OutcomeRecorder
+    /// Turns entries of the table into the contract's records.
+    public let recorder: OutcomeRecorder
     private let interfaceNames: [String]
     /// Counters and count when they were last told.
     private var told = Counters()
@@ -131,11 +134,11 @@ public struct Replayer: ~Copyable {
     /// The table as `conntrack -L` shows it after the last packet.
     public mutating func list() -> [Entry] { node.list(at: clock.now) }
 
-    /// The last line of the contract.
-    public func final(_ entries: [Entry], version: String) -> FinalRecord {
+    /// The last line of the contract, without its entries: a table may be large, and whoever
+    /// writes the line has it from `list`.
+    public func summary(version: String) -> FinalRecord {
         FinalRecord(
-            entries: entries.map { recorder.record($0) },
-            counters: CounterChanges(node.counters), count: Int(node.count),
+            entries: [], counters: CounterChanges(node.counters), count: Int(node.count),
             peak: Int(node.peakCount), kernelLog: node.kernelLog.lines.map(\.dmesg),
             version: version, seed: node.configuration.seed)
     }

@@ -12,11 +12,8 @@ public struct JSONText: Sendable {
 
     public init() {}
 
-    /// Forgets the text; keeps its memory.
-    public mutating func removeAll() {
-        bytes.removeAll(keepingCapacity: true)
-        needsComma = false
-    }
+    /// Forgets what was written, which its caller has taken, and goes on behind it.
+    public mutating func removeWritten() { bytes.removeAll(keepingCapacity: true) }
 
     /// Ends a line.
     public mutating func endLine() {
@@ -38,9 +35,12 @@ public struct JSONText: Sendable {
         close("]")
     }
 
+    /// A key, which is one of ours and has nothing to escape.
     public mutating func key(_ name: String) {
         separate()
-        quote(name)
+        bytes.append(UInt8(ascii: "\""))
+        bytes.append(contentsOf: name.utf8)
+        bytes.append(UInt8(ascii: "\""))
         bytes.append(UInt8(ascii: ":"))
         needsComma = false
     }
@@ -80,7 +80,7 @@ public struct JSONText: Sendable {
 
     private mutating func quote(_ text: String) {
         bytes.append(UInt8(ascii: "\""))
-        if text.utf8.contains(where: Self.needsEscape) {
+        if Self.needsEscapes(text.utf8.span) {
             for byte in text.utf8 { appendEscaped(byte) }
         } else {
             bytes.append(contentsOf: text.utf8)
@@ -88,8 +88,14 @@ public struct JSONText: Sendable {
         bytes.append(UInt8(ascii: "\""))
     }
 
-    private static func needsEscape(_ byte: UInt8) -> Bool {
-        byte < 0x20 || byte == UInt8(ascii: "\"") || byte == UInt8(ascii: "\\")
+    private static func needsEscapes(_ text: Span<UInt8>) -> Bool {
+        for index in text.indices {
+            let byte = text[index]
+            if byte < 0x20 || byte == UInt8(ascii: "\"") || byte == UInt8(ascii: "\\") {
+                return true
+            }
+        }
+        return false
     }
 
     private mutating func appendEscaped(_ byte: UInt8) {

@@ -88,7 +88,7 @@ public struct OutcomeText: Sendable {
     /// `[ESTABLISHED 431999 s]`.
     private static func text(_ entry: EntryRecord) -> String {
         var words: [String] = []
-        if let tcp = entry.tcp { words.append(tcp.state) }
+        if let state = entry.tcp?.state ?? entry.sctp?.state { words.append(state) }
         if let timeout = entry.timeout { words.append("\(timeout) s") }
         if entry.status.contains("ASSURED") { words.append("assured") }
         return "[" + words.joined(separator: " ") + "]"
@@ -104,9 +104,18 @@ public struct OutcomeText: Sendable {
         var text = proto == 0 ? "" : protocolName(proto) + " "
         text += "\(ends[0]) > \(ends[1])"
         if let type = tuple.type { text += " type \(type) code \(tuple.code ?? 0)" }
-        if let id = tuple.id { text += " id \(id)" }
+        // Errors have no identifier, though their tuple has a place for one.
+        if let id = tuple.id, hasIdentifier(tuple.type ?? 0) { text += " id \(id)" }
         if let key = tuple.destinationKey { text += " key 0x\(String(key, radix: 16))" }
         return text
+    }
+
+    /// Whether messages of an ICMP or ICMPv6 type carry an identifier: questions and answers do.
+    private static func hasIdentifier(_ type: Int) -> Bool {
+        switch type {
+        case 0, 8, 13...18, 128, 129, 139, 140: true
+        default: false
+        }
     }
 
     private static func protocolName(_ proto: Int) -> String {

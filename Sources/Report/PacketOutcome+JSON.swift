@@ -16,6 +16,28 @@ extension JSONText {
         endLine()
     }
 
+    /// Appends the last line with a table that is not in memory as records.
+    ///
+    /// `table` is written in place of the record's own entries, one by one; `flush` is called
+    /// behind each and may take what was written.
+    public mutating func line(
+        final record: FinalRecord, table: some Sequence<EntryRecord>,
+        flush: (inout JSONText) -> Void
+    ) {
+        object { json in
+            json.key("final")
+            json.object { json in
+                json.key("entries")
+                json.array(table) { json, entry in
+                    entry.write(to: &json)
+                    flush(&json)
+                }
+                record.writeSummary(to: &json)
+            }
+        }
+        endLine()
+    }
+
     /// Appends either.
     public mutating func line(_ line: OutcomeLine) {
         switch line {
@@ -102,6 +124,7 @@ extension EntryRecord: JSONWritable {
             json.member("status", status)
             json.member("timeout", timeout)
             json.member("tcp", tcp)
+            json.member("sctp", sctp)
             json.member("mark", mark)
             json.member("zone", zone)
             json.member("zone_orig", originalZone)
@@ -137,13 +160,28 @@ extension FinalRecord: JSONWritable {
     func write(to json: inout JSONText) {
         json.object { json in
             json.member("entries", entries)
-            json.member("counters", counters)
-            json.member("count", count)
-            json.member("peak", peak)
-            json.member("kernel_log", kernelLog)
-            json.member("version", version)
-            json.key("seed")
-            json.value(seed)
+            writeSummary(to: &json)
+        }
+    }
+
+    /// Everything but the entries.
+    func writeSummary(to json: inout JSONText) {
+        json.member("counters", counters)
+        json.member("count", count)
+        json.member("peak", peak)
+        json.member("kernel_log", kernelLog)
+        json.member("version", version)
+        json.key("seed")
+        json.value(seed)
+    }
+}
+
+extension SCTPRecord: JSONWritable {
+    func write(to json: inout JSONText) {
+        json.object { json in
+            json.member("state", state)
+            json.member("vtag_original", originalTag.map(Int.init))
+            json.member("vtag_reply", replyTag.map(Int.init))
         }
     }
 }

@@ -27,7 +27,7 @@ public struct Finding: Sendable, Hashable, CustomStringConvertible {
         self.suggestion = suggestion
     }
 
-    /// `node.yaml:12:7: found 'mut', expected one of addresses, mtu; did you mean 'mtu'?`
+    /// As a line: `node.yaml:12:7: found 'mut', expected one of addresses, mtu; did you mean 'mtu'?`.
     public var description: String {
         let hint = suggestion.map { "; did you mean '\($0)'?" } ?? ""
         return "\(file):\(line):\(column): found \(found), expected \(expected)\(hint)"

@@ -50,6 +50,15 @@ public struct NodeFile: Sendable {
         }
     }
 
+    /// Reads a node file's text, which names no other files.
+    ///
+    /// `file` is what findings call it.
+    public static func parse(_ text: String, file: String) throws(FileError) -> NodeFile {
+        try parse(text, file: file) { _, _ throws(Unreadable) in
+            throw Unreadable(reason: "this node file is on its own")
+        }
+    }
+
     /// Reads a node file's text; `load` hands over the files it names.
     static func parse(
         _ text: String, file: String,

@@ -44,10 +44,14 @@ extension NodeFileReader {
         case .badValue(_, let found, let expected):
             report(value, found: "'\(found)'", expected: expected)
         case .otherProfile(let name, let profile):
+            // Settings of a tracker that the older kernel has and the model has not.
+            let isProfile = result.configuration.profile.rawValue == profile
             report(
                 key, found: "'\(name)'",
-                expected: "a setting of Linux \(result.configuration.profile.rawValue); "
-                    + "this one exists in \(profile)")
+                expected: isProfile
+                    ? "a setting of a tracker that is modelled"
+                    : "a setting of Linux \(result.configuration.profile.rawValue); "
+                        + "this one exists in \(profile)")
         }
     }
 

@@ -92,3 +92,13 @@ extension [UInt8] {
         }
     }
 }
+
+extension [UInt8] {
+    /// The bytes of a span as an array.
+    @inlinable
+    public init(copying bytes: Span<UInt8>) {
+        self.init()
+        reserveCapacity(bytes.count)
+        for index in bytes.indices { append(bytes[index]) }
+    }
+}

@@ -128,12 +128,18 @@ struct ReplayCommand: ParsableCommand {
     /// Opens the capture, and reads its first header.
     private func openTrace() throws -> CaptureReader {
         do {
-            return try CaptureReader(try TraceSource(trace))
+            return try CaptureReader(
+                try InputFile(opening: trace, interruption: Interruption()))
         } catch let error as CaptureError where error.underlying is Interrupted {
             throw Failure(code: .interrupted, text: "interrupted before the first packet")
         } catch {
-            throw Failure(code: .usage, text: "\(trace): \(error)")
+            throw Failure(code: .usage, text: Self.aboutTrace(trace, error))
         }
+    }
+
+    /// The error with its file, which a system call's error already names.
+    private static func aboutTrace(_ trace: String, _ error: any Error) -> String {
+        error is SystemCallError ? "\(error)" : "\(trace): \(error)"
     }
 
     private var wants: ReplayWants {
@@ -153,7 +159,10 @@ struct ReplayCommand: ParsableCommand {
     private func finish(_ replayer: inout Replayer, _ output: inout ReplayOutput) {
         guard !output.isClosed else { return }
         if format == .jsonl {
-            output.write(final: replayer.final(replayer.list(), version: ProductVersion.text))
+            let entries = replayer.list()
+            let summary = replayer.summary(version: ProductVersion.text)
+            let recorder = replayer.recorder
+            output.write(final: summary, table: entries.lazy.map { recorder.record($0) })
         }
         // With nothing beside it, a section is exactly what the tool prints.
         let sections = [list, stats, kernelLog, memory].filter { $0 }.count
@@ -193,10 +202,8 @@ struct ReplayCommand: ParsableCommand {
     }
 
     private func leave(_ ending: (any Error)?, _ output: borrowing ReplayOutput) throws {
-        if case .failed(let code)? = output.failure {
-            throw Failure(
-                code: .failed,
-                text: "standard output: \(StreamError.failed(code: code).reason)")
+        if let failure = output.failure, !failure.isReaderGone {
+            throw Failure(code: .failed, text: "\(failure)")
         }
         // A reader that has seen enough is no failure.
         if output.isClosed { return }
@@ -205,7 +212,7 @@ struct ReplayCommand: ParsableCommand {
         case let error as CaptureError where error.underlying is Interrupted:
             throw Failure(code: .interrupted, text: "interrupted; the result is partial")
         case let error?:
-            throw Failure(code: .failed, text: "\(trace): \(error)")
+            throw Failure(code: .failed, text: Self.aboutTrace(trace, error))
         }
     }
 

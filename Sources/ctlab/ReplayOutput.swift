@@ -6,11 +6,12 @@ import Report
 /// Standard output of `ctlab replay`, gathered into large writes.
 struct ReplayOutput: ReplaySink {
     /// Why standard output takes no more.
-    private(set) var failure: StreamError?
+    private(set) var failure: SystemCallError?
 
     private let format: ReplayCommand.Format
     private let text: OutcomeText
     private let showsEvents: Bool
+    /// What gathers: objects in one format, lines in the others.
     private var json = JSONText()
     private var bytes: [UInt8] = []
 
@@ -34,9 +35,7 @@ struct ReplayOutput: ReplaySink {
         case .none: break
         case .jsonl:
             json.line(outcome)
-            bytes.append(contentsOf: json.bytes)
-            json.removeAll()
-            flushIfFull()
+            if json.bytes.count >= flushByteCount { flush() }
         case .text:
             if let before = outcome.before, let line = text.line(before: outcome.packet, before) {
                 write(line: line)
@@ -59,26 +58,37 @@ struct ReplayOutput: ReplaySink {
     mutating func write(line: String) {
         bytes.append(contentsOf: line.utf8)
         bytes.append(UInt8(ascii: "\n"))
-        flushIfFull()
-    }
-
-    mutating func write(final record: FinalRecord) {
-        json.line(final: record)
-        bytes.append(contentsOf: json.bytes)
-        json.removeAll()
-    }
-
-    private mutating func flushIfFull() {
         if bytes.count >= flushByteCount { flush() }
     }
 
-    mutating func flush() {
-        guard failure == nil, !bytes.isEmpty else { return }
-        do {
-            try StandardStream.output.write(bytes.span)
-        } catch {
-            failure = error
+    /// The last line, entry by entry: a large table is never in memory as text.
+    mutating func write(final record: FinalRecord, table: some Sequence<EntryRecord>) {
+        var json = JSONText()
+        swap(&json, &self.json)
+        json.line(final: record, table: table) { json in
+            guard json.bytes.count >= flushByteCount else { return }
+            failure = failure ?? Self.write(json.bytes.span)
+            json.removeWritten()
         }
+        swap(&json, &self.json)
+        flush()
+    }
+
+    mutating func flush() {
+        failure = failure ?? Self.write(bytes.span)
         bytes.removeAll(keepingCapacity: true)
+        failure = failure ?? Self.write(json.bytes.span)
+        json.removeWritten()
+    }
+
+    /// Writes to standard output; returns why it could not.
+    private static func write(_ bytes: Span<UInt8>) -> SystemCallError? {
+        guard !bytes.isEmpty else { return nil }
+        do {
+            try StandardStream.output.write(bytes)
+            return nil
+        } catch {
+            return error
+        }
     }
 }

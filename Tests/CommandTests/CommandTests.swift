@@ -61,7 +61,7 @@ import Testing
                 == "conntrack v1.4.7 (conntrack-tools): 2 flow entries have been shown.")
     }
 
-    @Test("formats.md case 13: the events of a complete TCP life, with their seconds")
+    @Test("--events prints what 'conntrack -E' does: a complete TCP life")
     func printsEvents() throws {
         let command = try Command.replay(
             "tcp-masquerade", ["--format", "none", "--events", "--quiet"])

@@ -123,6 +123,24 @@ import Wire
         #expect(line == .final(record))
     }
 
+    @Test("a table written entry by entry gives the same line")
+    func writesFinalInPieces() throws {
+        let entry = try #require(Self.fullest.entry)
+        var record = FinalRecord(
+            entries: [entry, entry], counters: CounterChanges(Counters()), count: 2, peak: 3,
+            kernelLog: [], version: "0.1.0", seed: 1)
+        var whole = JSONText()
+        whole.line(final: record)
+        record.entries = []
+        var pieces: [UInt8] = []
+        var json = JSONText()
+        json.line(final: record, table: [entry, entry]) { json in
+            pieces += json.bytes
+            json.removeWritten()
+        }
+        #expect(pieces + json.bytes == whole.bytes)
+    }
+
     // MARK: Counters
 
     @Test("counters: changes alone, count when it moved, the kernel's names beside the tool's")

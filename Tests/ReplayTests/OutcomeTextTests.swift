@@ -74,6 +74,20 @@ import Testing
                 "udp [fd00::2]:1000 > [fd01::2]:53  established  forwarded  [assured]"))
     }
 
+    @Test(
+        "an ICMP question has its identifier, an error has none",
+        arguments: [
+            (8, "icmp 10.0.0.2 > 10.0.1.2 type 8 code 0 id 77"),
+            (3, "icmp 10.0.0.2 > 10.0.1.2 type 3 code 0"),
+        ])
+    func tellsICMP(_ type: Int, _ words: String) {
+        var tuple = TupleRecord(source: "10.0.0.2", destination: "10.0.1.2")
+        tuple.type = type
+        tuple.code = 0
+        tuple.id = 77
+        #expect(OutcomeText.text(tuple, 1) == words)
+    }
+
     @Test("a packet that could not be read has no tuple")
     func tellsUnreadable() {
         let outcome = PacketOutcome(

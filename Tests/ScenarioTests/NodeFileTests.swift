@@ -335,7 +335,7 @@ import Wire
     @Test("every node file of the recordings is read")
     func readsRecordings() throws {
         let corpus = URL(filePath: #filePath).deletingLastPathComponent()
-            .deletingLastPathComponent().appending(path: "ReplayTests/Fixtures/corpus")
+            .deletingLastPathComponent().appending(path: "Corpus")
         let names = try FileManager.default.contentsOfDirectory(atPath: corpus.path)
             .filter { $0.hasSuffix(".node.yaml") }
         #expect(names.count == 44)

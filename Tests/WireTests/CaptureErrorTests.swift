@@ -200,7 +200,7 @@ struct CaptureErrorTests {
             do {
                 _ = try reader.next()
                 Issue.record("the error of the source was lost")
-            } catch let error as CaptureError {
+            } catch {
                 #expect(error.kind == .source)
                 #expect(error.offset == UInt64(forge.bytes.count))
                 #expect(error.underlying is Broken)

@@ -28,13 +28,13 @@ extension Node {
         var delivery = report(end, arrived, packet, at: moment(now))
         if end.verdict == .forwarded {
             let output = [UInt8](copying: bytes.extracting(0..<Int(arrived.networkByteCount)))
-            delivery.out = transmissions(output, from: arrived, to: packet, layout, cuts: [])
+            delivery.out = transmissions(output, from: arrived, to: packet, layout, origin: nil, at: moment(now))
         }
         return delivery
     }
 
     /// A packet that IP input drops: nothing sees it, but it may still be looked up.
-    private func refused(
+    func refused(
         _ bytes: Span<UInt8>, _ interface: InterfaceIndex?, at now: Moment
     ) -> Delivery {
         let readable = Packet(refused: bytes)
@@ -60,12 +60,55 @@ extension Node {
             letGo(&packet)
             return report(end, fragment, packet, at: now)
         }
-        guard case .whole(let datagram) = reassembly.insert(bytes, at: now.instant) else {
-            let end = PathEnd(.dropped, .fragmentPending)
-            var delivery = report(end, fragment, packet, at: now)
-            delivery.entry = datagramTuple.flatMap { entry(of: $0, at: now) }
-            return delivery
+        switch reassembly.take(bytes, at: now.instant) {
+        case .whole(let datagram):
+            return receive(whole: datagram, from: fragment, packet, station, at: now)
+        case .passedOn:
+            return pass(fragment, packet, bytes, station, at: now)
+        case .held:
+            return wait(fragment, packet, .fragmentPending, datagramTuple, at: now)
+        case .dropped(let drop):
+            let reason: DropReason = drop == .noMemory ? .fragmentOverflow : .fragmentInvalid
+            return wait(fragment, packet, reason, datagramTuple, at: now)
         }
+    }
+
+    /// A fragment that nothing behind reassembly sees.
+    private func wait(
+        _ fragment: Packet, _ packet: Packet, _ reason: DropReason, _ datagramTuple: Tuple?,
+        at now: Moment
+    ) -> Delivery {
+        var delivery = report(PathEnd(.dropped, reason), fragment, packet, at: now)
+        delivery.entry = datagramTuple.flatMap { entry(of: $0, at: now) }
+        return delivery
+    }
+
+    /// A fragment that reassembly makes nothing of goes on as it is.
+    private mutating func pass(
+        _ fragment: Packet, _ seen: Packet, _ bytes: Span<UInt8>, _ station: Int, at now: Moment
+    ) -> Delivery {
+        var packet = seen
+        let steps = plan.range(of: .prerouting, packet.tuple.family)
+        let end =
+            run(station + 1..<steps.upperBound, .prerouting, &packet, at: now)
+            ?? route(&packet, at: now) ?? finish(&packet, at: now)
+        letGo(&packet)
+        transit.bytes.removeAll(keepingCapacity: true)
+        var delivery = report(end, fragment, packet, at: now)
+        if end.verdict == .forwarded {
+            let output = [UInt8](copying: bytes.extracting(0..<Int(fragment.networkByteCount)))
+            delivery.out = transmissions(
+                output, from: fragment, to: packet, PacketLayout(), origin: nil, at: now)
+        }
+        return delivery
+    }
+
+    /// A datagram whose last missing fragment has come.
+    private mutating func receive(
+        whole datagram: Reassembled, from fragment: Packet, _ packet: Packet, _ station: Int,
+        at now: Moment
+    ) -> Delivery {
+        let steps = plan.range(of: .prerouting, packet.tuple.family)
         var layout = PacketLayout()
         guard
             var whole = try? Packet(
@@ -76,44 +119,82 @@ extension Node {
         whole.mark = packet.mark
         whole.info = packet.info
         whole.health.insert(.reassembled)
-        whole.fragmentByteCount = UInt16(clamping: datagram.largestFragment)
+        whole.fragmentByteCount = UInt16(clamping: datagram.origin.largestByteCount)
         let arrived = whole
         keep(datagram.bytes.span, arrived, layout)
         let end =
             run(station + 1..<steps.upperBound, .prerouting, &whole, at: now)
-            ?? route(&whole, at: now)
+            ?? route(&whole, at: now) ?? finish(&whole, at: now)
         letGo(&whole)
         transit.bytes.removeAll(keepingCapacity: true)
         var delivery = report(end, arrived, whole, at: now)
         if end.verdict == .forwarded {
             delivery.out = transmissions(
-                datagram.bytes, from: arrived, to: whole, layout, cuts: datagram.cuts)
+                datagram.bytes, from: arrived, to: whole, layout, origin: datagram.origin,
+                at: now)
         }
         return delivery
     }
 
     /// The packet's bytes as they leave: rewritten, and in pieces where they must be.
-    private func transmissions(
+    mutating func transmissions(
         _ bytes: [UInt8], from arrived: Packet, to packet: Packet, _ layout: PacketLayout,
-        cuts: [Int]
+        origin: FragmentOrigin?, at now: Moment
     ) -> [Transmission] {
         var output = bytes
         PacketRewriter.apply(from: arrived, to: packet, layout, bytes: &output)
-        var limit = configuration.interfaces[Int(packet.outInterface.raw)].mtu
-        if packet.health.contains(.reassembled) {
-            limit = min(limit, Int(packet.fragmentByteCount))
+        if packet.health.contains(.options) { fillOptions(of: &output, packet, at: now) }
+        let mtu = configuration.interfaces[Int(packet.outInterface.raw)].mtu
+        if output.count <= mtu, origin == nil {
+            return [Transmission(interface: packet.outInterface, bytes: output)]
         }
-        // Observed on 6.18: a TCP header spread over two fragments is drawn together on the way, and
-        // the packet then leaves in new pieces instead of those it came in.
-        let isDrawnTogether =
-            packet.tuple.protocolNumber == IPProtocol.tcp && packet.transportByteCount >= 20
-            && (cuts.first ?? 20) < 20
-        return Fragmenter.split(output, limit: limit, cuts: isDrawnTogether ? [] : cuts)
-            .map { Transmission(interface: packet.outInterface, bytes: $0) }
+        var origin = origin
+        if let first = origin?.pieceEnds.first, first < headerEnd(arrived, packet, layout) {
+            origin?.pieceEnds = []
+        }
+        let outcome = Fragmenter.split(
+            output.span, packet.tuple.family, mtu: mtu, origin: origin,
+            identification: UInt32(truncatingIfNeeded: table.drawNumber()))
+        switch outcome {
+        case .whole, .tooBig: return [Transmission(interface: packet.outInterface, bytes: output)]
+        case .fragments(let fragments):
+            return fragments.map { Transmission(interface: packet.outInterface, bytes: $0) }
+        }
+    }
+
+    /// Where the header ends that the path needed in one piece, in bytes from the packet's start.
+    ///
+    /// Observed on 6.18: a header spread over two fragments is drawn together on the way, and the
+    /// packet then leaves in new pieces instead of those it came in. That is a TCP or SCTP header,
+    /// and in an ICMP error whatever translation has written into.
+    private func headerEnd(_ arrived: Packet, _ packet: Packet, _ layout: PacketLayout) -> Int {
+        func end(_ protocolNumber: UInt8, at offset: Int, _ present: Int, least: Int) -> Int {
+            switch protocolNumber {
+            case IPProtocol.tcp where present >= 20: offset + 20
+            case IPProtocol.sctp where present >= 12: offset + 12
+            default: offset + least
+            }
+        }
+        if arrived.quoted != packet.quoted {
+            return end(
+                packet.quoted.protocolNumber, at: layout.quotedTransportOffset,
+                Int(packet.quotedByteCount), least: 8)
+        }
+        return end(
+            packet.tuple.protocolNumber, at: layout.transportOffset,
+            Int(packet.transportByteCount), least: 0)
+    }
+
+    private func fillOptions(of packet: inout [UInt8], _ sent: Packet, at now: Moment) {
+        let egress = primaryAddress(of: sent.outInterface, .ipv4) ?? .zero
+        let time = configuration.epochNanoseconds &+ now.instant.nanoseconds
+        IPv4Options.forward(
+            &packet, from: egress,
+            millisecondsOfDay: UInt32(time / 1_000_000 % 86_400_000))
     }
 
     /// What is told about a packet: how it ended, and what a lookup of it finds now.
-    private func report(
+    func report(
         _ end: PathEnd, _ arrived: Packet, _ packet: Packet, at now: Moment
     ) -> Delivery {
         var delivery = Delivery(

@@ -15,7 +15,9 @@ extension Node {
             return nil
         }
         if packet.tuple.hasIdentifier {
-            switch ICMPTracker.check(packet, verifiesChecksum: settings.verifiesChecksums) {
+            let isOwn = packet.health.contains(.local)
+            let verifies = settings.verifiesChecksums && !isOwn
+            switch ICMPTracker.check(packet, verifiesChecksum: verifies) {
             case .message: break
             case .untracked:
                 packet.info = .untracked
@@ -79,6 +81,7 @@ extension Node {
         if let remark = result.remark { self.remark(packet, remark, at: now) }
         if let remark = result.secondRemark { self.remark(packet, remark, at: now) }
         if result.changesProtocolState { table.note(.protocolInfo, slot) }
+        if result.setsAssured { table.assure(slot) }
         switch result.action {
         case .invalid, .reopen:
             if let ticks = result.shortenTo { table.refresh(slot, ticks, at: now) }
@@ -88,7 +91,6 @@ extension Node {
             return
         case .pass: break
         case .refresh:
-            if result.setsAssured { table.assure(slot) }
             table.refresh(slot, result.timeout, at: now)
             table.account(slot, direction, byteCount: UInt64(packet.networkByteCount))
         case .kill:

@@ -74,7 +74,7 @@ extension Node {
             return .map(range)
         case .masquerade(let range):
             if family == .ipv4, packet.tuple.source == .zero { return .leave }
-            return filled(range, primaryAddress(of: packet.outInterface, family))
+            return filled(range, sourceAddress(on: packet.outInterface, for: packet.tuple))
         case .redirect(let range):
             let loopback =
                 family == .ipv4 ? Address(ipv4: 0x7f00_0001) : Address(high: 0, low: 1)
@@ -94,10 +94,43 @@ extension Node {
     }
 
     /// The first address of a family an interface has.
-    private func primaryAddress(of interface: InterfaceIndex, _ family: Family) -> Address? {
-        guard interface != .none else { return nil }
+    func primaryAddress(of interface: InterfaceIndex, _ family: Family) -> Address? {
+        addresses(of: interface, family).first?.address
+    }
+
+    private func addresses(of interface: InterfaceIndex, _ family: Family) -> [Prefix] {
+        guard interface != .none else { return [] }
         return configuration.interfaces[Int(interface.raw)].addresses
-            .first { $0.family == family }?.address
+            .filter { $0.family == family }
+    }
+
+    /// The address of an interface that masquerading takes for packets like this.
+    ///
+    /// IPv4: the first in the subnet of the next hop, or else the first of all. IPv6: the one with
+    /// the longest prefix in common with the destination, the first among equals, and link-local
+    /// ones only for link-local destinations. Observed on 6.18. A next hop is the destination itself
+    /// here: routes of the model name no gateways.
+    private func sourceAddress(on interface: InterfaceIndex, for tuple: Tuple) -> Address? {
+        let all = addresses(of: interface, tuple.family)
+        guard tuple.family == .ipv6 else {
+            return (all.first { $0.contains(tuple.destination, .ipv4) } ?? all.first)?.address
+        }
+        let linkLocal = Prefix(.ipv6, Address(high: 0xfe80 << 48, low: 0), length: 10)
+        let isLocalScope = linkLocal.contains(tuple.destination, .ipv6)
+        var best: (address: Address, length: Int)?
+        for prefix in all where linkLocal.contains(prefix.address, .ipv6) == isLocalScope {
+            let length = min(prefix.length, prefix.address.commonBits(with: tuple.destination))
+            if length > best?.length ?? -1 { best = (prefix.address, length) }
+        }
+        return best?.address ?? all.first?.address
+    }
+}
+
+extension Address {
+    /// How many leading bits two IPv6 addresses share.
+    fileprivate func commonBits(with other: Address) -> Int {
+        high == other.high
+            ? 64 + (low ^ other.low).leadingZeroBitCount : (high ^ other.high).leadingZeroBitCount
     }
 }
 

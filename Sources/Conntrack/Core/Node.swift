@@ -148,31 +148,46 @@ public struct Node: ~Copyable {
     /// in `packet`; a packet that went on has its egress interface set.
     public mutating func receive(_ packet: inout Packet, at now: Instant) -> PathEnd {
         let now = moment(now)
-        let steps = plan.range(of: .prerouting, packet.tuple.family)
-        let end = run(steps, .prerouting, &packet, at: now) ?? route(&packet, at: now)
+        let end = begin(&packet, at: now) ?? finish(&packet, at: now)
         letGo(&packet)
         return end
     }
 
-    /// From routing on.
-    mutating func route(_ packet: inout Packet, at now: Moment) -> PathEnd {
+    /// The path up to its last hook, where a new connection is not in the table yet: between this
+    /// and `finish` other packets may pass. Returns where the packet ended, or `nil` if it goes on.
+    mutating func begin(_ packet: inout Packet, at now: Moment) -> PathEnd? {
+        let steps = plan.range(of: .prerouting, packet.tuple.family)
+        return run(steps, .prerouting, &packet, at: now) ?? route(&packet, at: now)
+    }
+
+    /// From routing to the last hook.
+    mutating func route(_ packet: inout Packet, at now: Moment) -> PathEnd? {
         let family = packet.tuple.family
+        guard !packet.health.contains(.refusedOptions) else {
+            return PathEnd(.dropped, .refusedOptions)
+        }
         switch routing.destination(of: packet.tuple) {
         case .martian: return PathEnd(.dropped, .martian)
         case .none: return PathEnd(.dropped, .noRoute)
         case .local:
-            let input = plan.range(of: .input, family)
-            return run(input, .input, &packet, at: now) ?? PathEnd(.local)
+            packet.outInterface = .none
+            return nil
         case .interface(let egress):
             packet.outInterface = egress
             guard packet.timeToLive > 1 else { return PathEnd(.dropped, .timeToLive) }
             packet.timeToLive -= 1
             guard fits(packet, egress) else { return PathEnd(.dropped, .tooBig) }
             let forward = plan.range(of: .forward, family)
-            if let end = run(forward, .forward, &packet, at: now) { return end }
-            let postrouting = plan.range(of: .postrouting, family)
-            return run(postrouting, .postrouting, &packet, at: now) ?? PathEnd(.forwarded)
+            return run(forward, .forward, &packet, at: now)
         }
+    }
+
+    /// The last hook: out by the interface that routing found, or in where it found none.
+    mutating func finish(_ packet: inout Packet, at now: Moment) -> PathEnd {
+        let isLeaving = packet.outInterface != .none
+        let hook: Hook = isLeaving ? .postrouting : .input
+        let stations = plan.range(of: hook, packet.tuple.family)
+        return run(stations, hook, &packet, at: now) ?? PathEnd(isLeaving ? .forwarded : .local)
     }
 
     /// The packet's hold on its connection ends with its way.

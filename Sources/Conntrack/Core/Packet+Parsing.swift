@@ -18,7 +18,7 @@ extension Packet {
     ///
     /// A network header that IP input refuses throws. Anything wrong further in is noted in
     /// `health`: whether it matters is for the trackers to say. Transport checksums are summed only
-    /// with `verifiesChecksum`; the packet counts as good otherwise.
+    /// with `verifiesChecksum`, those of ICMP errors always; the packet counts as good otherwise.
     public init(
         parsing bytes: Span<UInt8>, verifiesChecksum: Bool, layout: inout PacketLayout
     ) throws(ParseError) {
@@ -58,6 +58,11 @@ extension Packet {
         timeToLive = header.timeToLive
         typeOfService = header.typeOfService
         if header.dontFragment { health.insert(.dontFragment) }
+        if header.headerByteCount > IPv4Header.minimumByteCount {
+            health.insert(.options)
+            let options = bytes.extracting(IPv4Header.minimumByteCount..<header.headerByteCount)
+            if !IPv4Options.areAcceptable(options) { health.insert(.refusedOptions) }
+        }
         if header.fragmentOffset != 0 {
             health.formUnion([.laterFragment, .noTuple])
             return
@@ -74,7 +79,7 @@ extension Packet {
         let packet = bytes.extracting(0..<total)
         let chain = IPv6Chain(walking: packet)
         layout.transportOffset = chain.transportOffset
-        layout.isFragment = chain.fragment.map { !$0.isAtomic } ?? false
+        layout.isFragment = chain.fragment != nil
         self.init(
             tuple: Tuple(
                 .ipv6, chain.protocolNumber, source: header.source, 0,
@@ -115,15 +120,20 @@ extension Packet {
         tuple.destinationPart = parts.destination
         // A first fragment holds only the beginning of what its checksum covers.
         let verifies = verifiesChecksum && !health.contains(.firstFragment)
+        let isError =
+            tuple.hasIdentifier && !health.contains(.firstFragment)
+            && (ICMPTracker.isError(tuple.icmpType, tuple.family) || ICMPTracker.isRedirect(tuple))
         switch (tuple.protocolNumber, tuple.family) {
         case (IPProtocol.tcp, _): readTCP(segment, verifies)
         case (IPProtocol.udp, _): readUDP(segment, verifies)
         case (IPProtocol.udpLite, _): readUDPLite(segment, verifies)
+        case (IPProtocol.sctp, _): readSCTP(segment, verifies)
+        // NAT sums the message of an ICMP error itself, whatever the setting: spec nat.md §7.
         case (IPProtocol.icmp, .ipv4):
-            if verifies, Checksum.of(segment) != 0 { health.insert(.badChecksum) }
+            if verifies || isError, Checksum.of(segment) != 0 { health.insert(.badChecksum) }
             readQuotation(packet, &layout)
         case (IPProtocol.icmpv6, .ipv6):
-            if verifies, !sumIsGood(segment) { health.insert(.badChecksum) }
+            if verifies || isError, !sumIsGood(segment) { health.insert(.badChecksum) }
             readRedirect(segment)
             readQuotation(packet, &layout)
         default: break
@@ -192,8 +202,9 @@ extension Packet {
         }
     }
 
-    /// The checksum covers what the coverage field says, and its pseudo header carries the number
-    /// of UDP: a peculiarity of the kernel (spec protocols.md §4).
+    /// The checksum covers what the coverage field says. Two peculiarities of the kernel: its pseudo
+    /// header carries the number of UDP (spec protocols.md §4), and in IPv4 only the low eight bits
+    /// of the length (observed on 6.18: docs/deviations.md).
     private mutating func readUDPLite(_ segment: Span<UInt8>, _ verifies: Bool) {
         guard let header = try? UDPHeader(parsing: segment) else { return }
         lengthField = header.lengthField
@@ -204,7 +215,7 @@ extension Packet {
         let sum = Checksum.transport(
             segment.extracting(0..<covered), tuple.family, source: tuple.source,
             destination: tuple.destination, protocolNumber: IPProtocol.udp,
-            byteCount: segment.count)
+            byteCount: tuple.family == .ipv4 ? segment.count & 0xff : segment.count)
         if sum != 0 { health.insert(.badChecksum) }
     }
 

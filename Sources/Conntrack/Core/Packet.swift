@@ -43,6 +43,7 @@ public struct Packet: Sendable, BitwiseCopyable {
     /// Bytes of the largest fragment, header included, of a packet put together from fragments.
     public var fragmentByteCount: UInt16
     public var tcp: TCPSegment
+    public var sctp: SCTPContent
     /// ICMP errors: the tuple of the packet they quote; meaningful with `.quotesTuple`.
     public var quoted: Tuple
     /// Transport bytes of the quoted packet that are there.
@@ -67,6 +68,7 @@ public struct Packet: Sendable, BitwiseCopyable {
         lengthField = 0
         fragmentByteCount = 0
         tcp = TCPSegment()
+        sctp = SCTPContent()
         quoted = .none
         quotedByteCount = 0
         mark = 0
@@ -111,6 +113,10 @@ public struct PacketHealth: OptionSet, Sendable, Hashable, BitwiseCopyable {
     /// ICMP error quoting an ICMP header cut short behind its id: `Packet.quoted` names a flow, but
     /// is no tuple for the tracker.
     public static let quotesIdentifier = PacketHealth(rawValue: 1 << 12)
+    /// IPv4 options that routing refuses.
+    public static let refusedOptions = PacketHealth(rawValue: 1 << 13)
+    /// IPv4 options that are there at all: forwarding may change them.
+    public static let options = PacketHealth(rawValue: 1 << 14)
 }
 
 /// The fields of a TCP header that tracking reads.

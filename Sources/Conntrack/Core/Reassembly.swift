@@ -2,28 +2,39 @@ internal import Wire
 
 /// The fragments that wait at a node's reassembly station, and which flows they belong to.
 struct Reassembly: Sendable {
-    private var ipv4: Reassembler
-    private var ipv6: Reassembler
+    /// Which datagram a fragment belongs to, for an observer.
+    private struct Key: Hashable {
+        var source: Address
+        var destination: Address
+        var identification: UInt32
+        var protocolNumber: UInt8
+        var family: Family
+    }
+
+    private var reassembler: Reassembler
     /// Tuples of datagrams whose first fragment came by: what an observer looks a later one up by.
-    private var tuples: [FragmentKey: Tuple] = [:]
-    private var order: [FragmentKey] = []
+    private var tuples: [Key: Tuple] = [:]
+    private var order: [Key] = []
     private static let rememberedDatagrams = 256
 
     init(_ sysctl: Sysctl) {
-        ipv4 = Reassembler(timeoutSeconds: sysctl.ipfragTime)
-        ipv6 = Reassembler(timeoutSeconds: sysctl.frag6Timeout)
+        var limits = FragmentLimits()
+        limits.ipv4TimeoutNanoseconds = UInt64(sysctl.ipfragTime) * 1_000_000_000
+        limits.ipv6TimeoutNanoseconds = UInt64(sysctl.frag6Timeout) * 1_000_000_000
+        limits.ipv6MemoryByteCount = Int(sysctl.frag6HighThreshold)
+        reassembler = Reassembler(limits: limits)
     }
 
     /// Takes a fragment whose network header has been checked.
-    mutating func insert(_ bytes: Span<UInt8>, at now: Instant) -> ReassemblyOutcome {
+    mutating func take(_ bytes: Span<UInt8>, at now: Instant) -> FragmentOutcome {
         if bytes[0] >> 4 == 4 {
-            guard let header = try? IPv4Header(parsing: bytes) else { return .discarded }
-            return ipv4.insert(ipv4: bytes, header, at: now.nanoseconds)
+            guard let header = try? IPv4Header(parsing: bytes) else { return .passedOn }
+            return reassembler.take(
+                ipv4: bytes.extracting(0..<header.totalByteCount), header, at: now.nanoseconds)
         }
-        guard let header = try? IPv6Header(parsing: bytes) else { return .discarded }
+        guard let header = try? IPv6Header(parsing: bytes) else { return .passedOn }
         let packet = bytes.extracting(0..<header.totalByteCount(present: bytes.count))
-        guard let fragment = IPv6Chain(walking: packet).fragment else { return .discarded }
-        return ipv6.insert(ipv6: packet, header, fragment, at: now.nanoseconds)
+        return reassembler.take(ipv6: packet, IPv6Chain(walking: packet), at: now.nanoseconds)
     }
 
     /// The tuple of the datagram a fragment belongs to, as far as it is known.
@@ -36,7 +47,7 @@ struct Reassembly: Sendable {
         return packet.tuple
     }
 
-    private static func key(_ packet: Packet, _ bytes: Span<UInt8>) -> FragmentKey? {
+    private static func key(_ packet: Packet, _ bytes: Span<UInt8>) -> Key? {
         let identification: UInt32
         if packet.tuple.family == .ipv4 {
             identification = UInt32(bytes.bigEndianUInt16(at: 4))
@@ -44,7 +55,7 @@ struct Reassembly: Sendable {
             guard let fragment = IPv6Chain(walking: bytes).fragment else { return nil }
             identification = fragment.identification
         }
-        return FragmentKey(
+        return Key(
             source: packet.tuple.source, destination: packet.tuple.destination,
             identification: identification, protocolNumber: packet.tuple.protocolNumber,
             family: packet.tuple.family)

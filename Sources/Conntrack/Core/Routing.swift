@@ -30,6 +30,8 @@ struct Routing: Sendable {
     private var localAddresses: [Prefix] = []
     private var broadcasts: [Address] = []
     private var defaultInterface: InterfaceIndex = .none
+    /// The interface named `lo`, if the node has one.
+    private var loopback: InterfaceIndex = .none
 
     init(_ interfaces: [Interface]) {
         var prefixes: [(prefix: Prefix, interface: InterfaceIndex)] = []
@@ -47,6 +49,7 @@ struct Routing: Sendable {
                 prefixes.append((prefix, index))
             }
             if interface.isDefault { defaultInterface = index }
+            if interface.name == "lo" { loopback = index }
         }
         // Longest first; among equals the order of the file.
         routes = prefixes.enumerated().sorted {
@@ -62,6 +65,27 @@ struct Routing: Sendable {
 
     func destination(of tuple: Tuple) -> Destination {
         tuple.family == .ipv4 ? destinationIPv4(tuple) : destinationIPv6(tuple)
+    }
+
+    /// Where a packet of the node's own leaves: `lo`, or `.none` where there is none, for its own
+    /// addresses. Returns `nil` without a route; groups and broadcasts have none here.
+    func egress(to destination: Address, _ family: Family) -> InterfaceIndex? {
+        if isOwn(destination, family) { return loopback }
+        let isGroup =
+            family == .ipv4
+            ? destination.ipv4 >> 28 == 0xe || destination.ipv4 == UInt32.max
+                || broadcasts.contains(destination)
+            : destination.high >> 56 == 0xff
+        if isGroup || destination == .zero { return nil }
+        if let route = route(to: destination, family) { return route }
+        return defaultInterface == .none ? nil : defaultInterface
+    }
+
+    /// Whether the node itself has the address; all of 127.0.0.0/8 and `::1` are its own.
+    func isOwn(_ address: Address, _ family: Family) -> Bool {
+        let isLoopback =
+            family == .ipv4 ? address.ipv4 >> 24 == 127 : address == Address(high: 0, low: 1)
+        return isLoopback || isLocal(address, family)
     }
 
     private func destinationIPv4(_ tuple: Tuple) -> Destination {

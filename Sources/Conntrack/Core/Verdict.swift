@@ -19,8 +19,10 @@ public enum DropReason: String, Sendable, Hashable, BitwiseCopyable {
     case tooBig = "too_big"
     case fragmentPending = "fragment_pending"
     case fragmentOverflow = "fragment_overflow"
+    case fragmentInvalid = "fragment_invalid"
     case malformed
     case martian
+    case refusedOptions = "ip_options"
     case tracker
     case natICMP = "nat_icmp_error"
 }

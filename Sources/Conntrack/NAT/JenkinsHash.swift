@@ -69,22 +69,41 @@ enum JenkinsHash {
         }
 
         mutating func mix() {
-            a &-= c; a ^= c.rotated(4); c &+= b
-            b &-= a; b ^= a.rotated(6); a &+= c
-            c &-= b; c ^= b.rotated(8); b &+= a
-            a &-= c; a ^= c.rotated(16); c &+= b
-            b &-= a; b ^= a.rotated(19); a &+= c
-            c &-= b; c ^= b.rotated(4); b &+= a
+            a &-= c
+            a ^= c.rotated(4)
+            c &+= b
+            b &-= a
+            b ^= a.rotated(6)
+            a &+= c
+            c &-= b
+            c ^= b.rotated(8)
+            b &+= a
+            a &-= c
+            a ^= c.rotated(16)
+            c &+= b
+            b &-= a
+            b ^= a.rotated(19)
+            a &+= c
+            c &-= b
+            c ^= b.rotated(4)
+            b &+= a
         }
 
         mutating func finish() {
-            c ^= b; c &-= b.rotated(14)
-            a ^= c; a &-= c.rotated(11)
-            b ^= a; b &-= a.rotated(25)
-            c ^= b; c &-= b.rotated(16)
-            a ^= c; a &-= c.rotated(4)
-            b ^= a; b &-= a.rotated(14)
-            c ^= b; c &-= b.rotated(24)
+            c ^= b
+            c &-= b.rotated(14)
+            a ^= c
+            a &-= c.rotated(11)
+            b ^= a
+            b &-= a.rotated(25)
+            c ^= b
+            c &-= b.rotated(16)
+            a ^= c
+            a &-= c.rotated(4)
+            b ^= a
+            b &-= a.rotated(14)
+            c ^= b
+            c &-= b.rotated(24)
         }
     }
 }

@@ -95,6 +95,9 @@ enum PortSearch {
 }
 
 extension ConnectionTable {
+    /// A number of the run's own: what goes into fragment headers.
+    mutating func drawNumber() -> UInt64 { dice.next() }
+
     /// Where a search begins: at random, or at the port that a recording says was chosen.
     fileprivate mutating func drawOffset(from first: UInt32, size: UInt32) -> UInt16 {
         let drawn = dice.nextUInt16()

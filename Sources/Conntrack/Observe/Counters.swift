@@ -1,5 +1,6 @@
-/// The statistics of one namespace, summed over its CPUs (spec table.md §15). They wrap at 2^32.
+/// The statistics of one namespace, summed over its CPUs (spec table.md §15).
 ///
+/// They wrap at 2^32.
 /// Kernel: `struct ip_conntrack_stat`, shown by `conntrack -S` and /proc/net/stat/nf_conntrack.
 public struct Counters: Hashable, Sendable, BitwiseCopyable {
     public var found: UInt32 = 0

@@ -6,14 +6,19 @@ public struct Entry: Sendable, Hashable, BitwiseCopyable {
     /// What an answer looks like on arrival, translation included.
     public var reply: Tuple
     public var status: Status
-    /// Ticks until expiry; zero or less once expired. Before confirmation: the whole timeout.
+    /// Ticks until expiry; zero or less once expired.
+    ///
+    /// Before confirmation: the whole timeout.
     public var remainingTicks: Int32
-    /// TCP: the kernel's state number 0...9. SCTP: its own. Others: 0.
+    /// The kernel's state number: TCP 0...9, SCTP its own, others 0.
     public var protocolState: UInt8
     public var windowScaleOriginal: UInt8
     public var windowScaleReply: UInt8
     public var flagsOriginal: UInt8
     public var flagsReply: UInt8
+    /// SCTP: the verification tags expected in each direction; 0 while not known.
+    public var tagOriginal: UInt32
+    public var tagReply: UInt32
     public var mark: UInt32
     /// Zone ids in force for each direction; 0 where the zone does not apply.
     public var zoneOriginal: UInt16
@@ -43,6 +48,8 @@ public struct Entry: Sendable, Hashable, BitwiseCopyable {
         windowScaleReply = 0
         flagsOriginal = 0
         flagsReply = 0
+        tagOriginal = 0
+        tagReply = 0
         mark = 0
         zoneOriginal = 0
         zoneReply = 0

@@ -9,9 +9,7 @@ extension TrackerRemark {
 
     /// The whole line as it stands in the kernel log, `dump` being what `PacketDump` made.
     public func logLine(dump: String) -> String {
-        // The text about a SCTP checksum ends with a space of its own.
-        let space = text == .sctpBadCRC ? "  " : " "
-        return line + space + dump
+        line + text.ending + " " + dump
     }
 }
 
@@ -33,8 +31,37 @@ extension TrackerRemark.Text {
         case .redirectWithoutOptions: "redirect without options"
         case .coverage: "invalid checksum coverage"
         case .checksumMissing: "checksum missing"
-        case .sctpBadCRC: "nf_ct_sctp: bad CRC"
+        case .sctpShortPacket, .sctpBadCRC, .sctpChunks, .sctpInvalidState,
+            .sctpVerificationTag:
+            sctpWords
         default: tcpWords
+        }
+    }
+
+    /// What some texts about SCTP end with besides words.
+    fileprivate var ending: String {
+        switch self {
+        case .sctpShortPacket, .sctpBadCRC: " "
+        case .sctpChunks: "\n"
+        default: ""
+        }
+    }
+
+    private var sctpWords: String {
+        switch self {
+        case .sctpShortPacket: "nf_ct_sctp: short packet"
+        case .sctpBadCRC: "nf_ct_sctp: bad CRC"
+        case .sctpChunks(let defect):
+            // The kernel prints the length field as it lies in memory, lowest byte last.
+            "do_basic_checks failed. chunk num \(defect.number), type \(defect.type),"
+                + " len \(defect.lengthField.byteSwapped) flag \(defect.standsAlone ? 1 : 0)"
+        case .sctpInvalidState(let old, let direction, let type):
+            "Invalid, old_state \(old), dir \(direction.rawValue), type \(type)"
+        case .sctpVerificationTag(let found, let expected, let direction):
+            // So are the tags.
+            "verification tag check failed \(String(found.byteSwapped, radix: 16))"
+                + " vs \(String(expected.byteSwapped, radix: 16)) for dir \(direction.rawValue)"
+        default: ""
         }
     }
 

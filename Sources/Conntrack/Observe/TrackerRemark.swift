@@ -33,7 +33,11 @@ public struct TrackerRemark: Sendable, Hashable, BitwiseCopyable {
         /// Stray FIN or RST from both ends: the connection has only `ticks` left.
         case tcpTimeoutLowered(
             index: UInt8, Direction, lastIndex: UInt8, ticks: UInt32)
+        case sctpShortPacket
         case sctpBadCRC
+        case sctpChunks(SCTPDefect)
+        case sctpInvalidState(old: UInt8, Direction, type: UInt8)
+        case sctpVerificationTag(found: UInt32, expected: UInt32, Direction)
     }
 
     public var protocolNumber: UInt8

@@ -1,7 +1,7 @@
 /// What messages call a ruleset's rules and chains: the part that evaluation never touches.
 struct RuleNames: Sendable {
     struct Chain: Sendable {
-        /// `ip nat`
+        /// Family and name: `ip nat`.
         var table: String
         var name: String
         /// The hook's name, for a base chain.

@@ -53,7 +53,9 @@ public struct BaseChain: Sendable, Hashable {
     public var readsEntry: Bool
 }
 
-/// What rules asked for besides a verdict. The node carries it out.
+/// What rules asked for besides a verdict.
+///
+/// The node carries it out.
 public struct RuleEffects: Sendable {
     /// `ct mark set`: the new mark of the packet's connection.
     public var connectionMark: UInt32?
@@ -110,8 +112,10 @@ public struct Ruleset: Sendable {
     /// Whether a rule writes lines about packets.
     public var logsPackets: Bool { !program.logs.isEmpty }
 
-    /// Whether nat is at work for `family`: a base chain of type nat exists, whatever its rules.
-    /// Then all four nat hooks exist and make null bindings (spec nat.md §1).
+    /// Whether nat is at work for `family`: a base chain of type nat exists.
+    ///
+    /// Then all four nat hooks exist and make null bindings, whatever the chain's rules
+    /// (spec nat.md §1).
     public func needsNAT(_ family: Family) -> Bool {
         baseChains.contains { $0.kind == .nat && $0.families.contains(family) }
     }

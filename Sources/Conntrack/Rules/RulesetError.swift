@@ -24,7 +24,7 @@ public struct RulesetFinding: Sendable, Hashable, CustomStringConvertible {
         self.suggestion = suggestion
     }
 
-    /// `gateway.nft:3:14: found 'dprot', expected one of sport, dport; did you mean 'dport'?`
+    /// As in `gateway.nft:3:14: found 'dprot', expected sport or dport; did you mean 'dport'?`.
     public var description: String {
         let hint = suggestion.map { "; did you mean '\($0)'?" } ?? ""
         return "\(file):\(line):\(column): found \(found), expected \(expected)\(hint)"
@@ -46,11 +46,13 @@ public struct RulesetError: Error, Sendable, Hashable, CustomStringConvertible {
     }
 }
 
-/// What a ruleset may hold at most. Each limit is named in the finding that reports it.
+/// What a ruleset may hold at most.
+///
+/// Each limit is named in the finding that reports it.
 public enum RulesetLimits {
     public static let textByteCount = 8 << 20
     public static let tables = 256
-    public static let chains = 16_384
+    public static let chains = 65_536
     public static let rules = 131_072
     public static let statementsPerRule = 64
     /// Elements of all sets and maps together, after interface wildcards are spelled out.

@@ -74,6 +74,22 @@ struct ConnectionState: BitwiseCopyable {
         set { (tcp.original.end, tcp.original.maxEnd) = newValue }
     }
 
+    /// SCTP: its whole memory lies where TCP's first side does.
+    var sctp: SCTPRecord {
+        get {
+            SCTPRecord(
+                tagOriginal: tcp.original.end, tagReply: tcp.original.maxEnd,
+                state: SCTPState(rawValue: tcp.original.scale) ?? .none,
+                history: SCTPHistory(rawValue: tcp.original.flags.rawValue))
+        }
+        set {
+            tcp.original.end = newValue.tagOriginal
+            tcp.original.maxEnd = newValue.tagReply
+            tcp.original.scale = newValue.state.rawValue
+            tcp.original.flags = TCPSideFlags(rawValue: newValue.history.rawValue)
+        }
+    }
+
     var isInBySource: Bool { nextBySource != .outside }
 }
 

@@ -78,6 +78,12 @@ extension ConnectionTable {
             entry.flagsOriginal = state.tcp.original.flags.rawValue
             entry.flagsReply = state.tcp.reply.flags.rawValue
         }
+        if record.protocolNumber == IPProtocol.sctp {
+            let sctp = state.sctp
+            entry.protocolState = sctp.state.rawValue
+            entry.tagOriginal = sctp.tagOriginal
+            entry.tagReply = sctp.tagReply
+        }
         entry.mark = record.mark
         entry.zoneOriginal = record.zoneOriginal
         entry.zoneReply = record.zoneReply

@@ -44,6 +44,8 @@ struct TrackerSettings: Sendable, BitwiseCopyable {
     var ignoresInvalidRST: Bool
     /// Remaining ticks from which two stray FIN or RST shorten a connection: 120 s.
     var longLife: UInt32
+    /// Indexed by state. NONE has no timeout.
+    var sctp: InlineArray<9, UInt32>
     var udp: UInt32
     var udpStream: UInt32
     /// 2 s: from here on a replied UDP flow is a stream.
@@ -69,6 +71,10 @@ struct TrackerSettings: Sendable, BitwiseCopyable {
         isLoose = sysctl.tcpLoose
         isLiberal = sysctl.tcpBeLiberal
         ignoresInvalidRST = sysctl.tcpIgnoreInvalidRST
+        sctp = InlineArray(repeating: 0)
+        for (index, seconds) in sysctl.sctpTimeouts.enumerated() {
+            sctp[index + 1] = rate.ticks(seconds: seconds)
+        }
         longLife = rate.ticks(seconds: 120)
         udp = rate.ticks(seconds: sysctl.udpTimeout)
         udpStream = rate.ticks(seconds: sysctl.udpTimeoutStream)

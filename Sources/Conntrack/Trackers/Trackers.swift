@@ -1,9 +1,6 @@
 internal import Wire
 
 /// Which protocol does what: the one place that maps a protocol number to its state machine.
-///
-/// The state machine of SCTP is not built yet: its packets follow the generic tracker, and
-/// docs/deviations.md says so.
 enum Trackers {
     /// Runs the protocol's state machine for a packet of a connection.
     static func update(
@@ -23,6 +20,9 @@ enum Trackers {
             return result
         case (IPProtocol.udpLite, _):
             return UDPTracker.updateLite(packet, status: status, settings: settings)
+        case (IPProtocol.sctp, _):
+            return SCTPTracker.update(
+                &state.sctp, packet, direction, isNew: isNew, settings: settings)
         case (IPProtocol.gre, _):
             return GRETracker.update(&state, isNew: isNew, status: status, settings: settings)
         case (IPProtocol.icmp, .ipv4), (IPProtocol.icmpv6, .ipv6):
@@ -44,9 +44,17 @@ enum Trackers {
 
     /// Whether an assured connection may go when the table is nearly full (spec gc.md §3).
     static func mayDropAssured(_ protocolNumber: UInt8, _ state: ConnectionState) -> Bool {
-        guard protocolNumber == IPProtocol.tcp else { return false }
-        switch state.tcp.state {
-        case .finWait, .closeWait, .lastAck, .timeWait, .close: return true
+        switch protocolNumber {
+        case IPProtocol.tcp:
+            switch state.tcp.state {
+            case .finWait, .closeWait, .lastAck, .timeWait, .close: return true
+            default: return false
+            }
+        case IPProtocol.sctp:
+            switch state.sctp.state {
+            case .shutdownSent, .shutdownReceived, .shutdownAckSent: return true
+            default: return false
+            }
         default: return false
         }
     }

@@ -219,9 +219,16 @@ struct DatagramTests {
         var x = Exchange(
             rules: """
                 table ip t {
-                    chain raw { type filter hook prerouting priority raw; udp dport 53 notrack; }
-                    chain fwd { type filter hook forward priority 0; ct state new accept; }
+                    chain raw {
+                        type filter hook prerouting priority raw
+                        udp dport 53 notrack
+                    }
+                    chain pass {
+                        type filter hook forward priority 0
+                        ct state new accept
+                    }
                 }
+
                 """)
         x.rPort = 53
         x.udp(.o, "UNTRACKED gone")

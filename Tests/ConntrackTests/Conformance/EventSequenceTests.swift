@@ -110,9 +110,16 @@ struct EventSequenceTests {
     func silence() {
         let rules = """
             table ip t {
-                chain raw { type filter hook prerouting priority raw; udp dport 53 notrack; }
-                chain fwd { type filter hook forward priority 0; ct state new udp dport 54 drop; }
+                chain raw {
+                    type filter hook prerouting priority raw
+                    udp dport 53 notrack
+                }
+                chain pass {
+                    type filter hook forward priority 0
+                    ct state new udp dport 54 drop
+                }
             }
+
             """
         var x = Exchange(rules: rules)
         x.rPort = 53

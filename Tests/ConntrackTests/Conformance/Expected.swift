@@ -45,7 +45,7 @@ struct Expected: ExpressibleByStringLiteral, ExpressibleByStringInterpolation {
 /// An event as the specification writes it: `UPDATE{SYN_RECV, SEEN_REPLY}`.
 ///
 /// The braces hold the protocol state, if the message carries it, and the status bits that are new
-/// since the connection's last message.
+/// since the connection's last message; for a DESTROY the state alone.
 struct EventText: CustomStringConvertible {
     let description: String
 
@@ -53,6 +53,7 @@ struct EventText: CustomStringConvertible {
         let previous = earlier.last { $0.entry.original == event.entry.original }
         var known: Status = []
         if let previous, previous.kind != .destroy { known = previous.entry.status }
+        if event.kind == .destroy { known = event.entry.status }
         var words: [String] = []
         if event.hasProtocolPart, event.entry.protocolNumber == 6 {
             words.append(TCPState(rawValue: event.entry.protocolState)?.name ?? "?")

@@ -119,21 +119,28 @@ struct PacketdrillTests {
 
     @Test("packetdrill.md B3: a rule acts on a retried SYN only once its entry has expired")
     func unreplied() {
-        let tracking = "chain t { type filter hook input priority 0; ct state new; }"
-        let rules = "table ip r { \(tracking) }"
+        let tracking = """
+            table ip t {
+                chain t {
+                    type filter hook input priority 0
+                    ct state new counter
+                }
+            }
+
+            """
         let redirect = """
             table ip r {
                 chain n {
                     type nat hook prerouting priority dstnat
                     ip daddr 10.2.0.2 tcp dport 80 redirect to :8080
                 }
-                \(tracking)
             }
+
             """
-        var x = Exchange(["nf_conntrack_tcp_timeout_syn_sent": 3], rules: rules)
+        var x = Exchange(["nf_conntrack_tcp_timeout_syn_sent": 3], rules: tracking)
         x.step = .milliseconds(0)
         x.o(.syn, seq: 1000, "NEW SYN_SENT/3 U count 1,0")
-        x.replaceRules(with: redirect)
+        x.replaceRules(with: tracking + redirect)
         for _ in 0..<3 {
             x.wait(seconds: 0.7)
             x.o(.syn, seq: 1000, "NEW count 1,0 ignored")

@@ -55,7 +55,15 @@ struct TCPPickupTests {
 
     @Test("tcp.md case 43: hooks that come back begin window tracking anew")
     func hooksReturn() {
-        let rules = "table ip t { chain c { type filter hook forward priority 0; ct state new; } }"
+        let rules = """
+            table ip t {
+                chain c {
+                    type filter hook forward priority 0
+                    ct state new counter
+                }
+            }
+
+            """
         var x = Exchange(rules: rules)
         x.window = 1000
         x.shakeHands(.none, .none)

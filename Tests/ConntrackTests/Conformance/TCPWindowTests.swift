@@ -67,6 +67,17 @@ struct TCPWindowTests {
         x.expectWindows(o: "1001 / 2001 / 1000 / 0", r: "5001 / 6001 / 1000 / 0")
     }
 
+    @Test("tcp.md §6.5 under be_liberal: a tolerable overshoot is noted as well as counted")
+    func liberalOvershoot() {
+        // Observed on 6.18; §6.4 speaks of segments beyond even that.
+        var x = Exchange.plain(["nf_conntrack_tcp_be_liberal": 1])
+        x.o(.pshAck, seq: 2002, length: 10, "ESTABLISHED ESTABLISHED/300 A flags 30,20 counted")
+        x.expectRemark(nil)
+        x.expectWindows(o: "2012 / 2001 / 1000 / 0", r: "5001 / 6001 / 1000 / 0")
+        x.sysctl("nf_conntrack_tcp_be_liberal", 0)
+        x.r(.ack, ack: 2012, "ESTABLISHED-reply ESTABLISHED/432000 A counted")
+    }
+
     @Test("tcp.md case 30b: be_liberal does not help a RST below the acknowledgment")
     func liberalReset() {
         var x = Exchange.plain(["nf_conntrack_tcp_be_liberal": 1])

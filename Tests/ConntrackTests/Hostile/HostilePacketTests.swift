@@ -84,7 +84,9 @@ struct HostilePacketTests {
             packets.append(
                 builder.reversed.icmpError(
                     type: builder.family == .ipv4 ? 3 : 1, code: 3, about: datagram))
-            packets += Fragmenter.split(datagram, limit: 600, identification: 9)
+            let outcome = Fragmenter.split(
+                datagram.span, builder.family, mtu: 600, origin: nil, identification: 9)
+            if case .fragments(let fragments) = outcome { packets += fragments }
         }
         return packets
     }()

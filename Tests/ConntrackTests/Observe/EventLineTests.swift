@@ -45,7 +45,7 @@ import Wire
         }
     }
 
-    @Test("formats.md case 14: a SYN and a RST give NEW, then DESTROY with '119 CLOSE'")
+    @Test("a connection that ends early is destroyed with its whole seconds and its state")
     func destroysAfterReset() {
         var entry = ListedEntry.tcp.entry
         entry.status = [.confirmed]
@@ -57,7 +57,7 @@ import Wire
         #expect(line.contains(" [UNREPLIED] "))
     }
 
-    @Test("formats.md case 15: a connection whose time is over is destroyed without seconds")
+    @Test("a connection whose time is over is destroyed without seconds")
     func leavesOutSeconds() {
         var entry = ListedEntry.tcp.entry
         // Less than a whole second counts as nothing, too: observed on 6.18.

@@ -1,5 +1,6 @@
 import Conntrack
 import Testing
+import Wire
 
 /// memory.md: what a table costs on the real machine.
 @Suite struct KernelMemoryTests {
@@ -54,11 +55,63 @@ import Testing
         #expect(parts.blockByteCount == 192)
     }
 
+    /// A node that tracks everything between two networks.
+    private static func node(_ sysctl: Sysctl) -> Node {
+        var configuration = NodeConfiguration()
+        configuration.tracking = .always
+        configuration.sysctl = sysctl
+        return Node(configuration)
+    }
+
+    /// Opens a UDP flow of its own.
+    private static func open(_ port: UInt16, in node: inout Node, at now: Instant) {
+        let packet = PacketBuilder(
+            .ipv4, from: Address(ipv4: 0x0a00_0002), to: Address(ipv4: 0x0a00_0102)
+        ).udp(from: port, to: 53, payload: [1])
+        _ = node.receive(packet.span, on: nil, at: now)
+    }
+
+    @Test("memory.md case 9: accounting switched on later leaves existing entries without")
+    func switchedOnLater() {
+        var node = Self.node(Sysctl())
+        Self.open(1, in: &node, at: .start)
+        var sysctl = Sysctl()
+        sysctl.accounting = true
+        node.apply(sysctl, at: .start)
+        Self.open(2, in: &node, at: .start)
+        let entries = node.list(at: .start)
+        #expect(entries.count == 2)
+        for entry in entries {
+            #expect(entry.hasAccounting == (entry.original.sourcePart == 2))
+        }
+    }
+
+    @Test("memory.md case 17: an expired entry costs the same until it is collected")
+    func expired() {
+        var node = Self.node(Sysctl())
+        Self.open(1, in: &node, at: .start)
+        // Half a minute and a bit later it has expired, and nobody has looked.
+        let later = Instant.start + .seconds(31)
+        Self.open(2, in: &node, at: later)
+        #expect(node.count == 2)
+        let memory = KernelMemory(
+            buckets: Int(node.configuration.sysctl.roundedBuckets), entries: Int(node.count))
+        #expect(memory.entriesByteCount == 4096)
+        #expect(node.list(at: later).count == 1)
+        #expect(node.count == 1)
+    }
+
     @Test("memory.md case 10: events = 2 costs nothing until somebody listens")
     func listening() {
         let sysctl = Sysctl()
         #expect(KernelMemory.Extensions(sysctl, isListening: false).isEmpty)
         #expect(KernelMemory.Extensions(sysctl, isListening: true) == .events)
+        // Entries made before report nothing when somebody listens later.
+        var node = Self.node(sysctl)
+        Self.open(1, in: &node, at: .start)
+        node.isListening = true
+        Self.open(2, in: &node, at: .start)
+        #expect(node.journal.events.map(\.entry.original.sourcePart) == [2])
     }
 
     @Test(

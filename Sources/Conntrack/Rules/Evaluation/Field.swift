@@ -1,0 +1,37 @@
+/// One thing a rule can read of a packet or of its connection.
+enum Field: UInt8, Sendable, Hashable, BitwiseCopyable {
+    case inInterface, outInterface
+    case family, etherType, transportProtocol, packetMark, length
+    case source, destination, timeToLive, dscp
+    case sourcePort, destinationPort, tcpFlags, icmpType, icmpCode
+    case state, direction
+    case status, connectionMark, expiration
+    case zone, zoneOriginal, zoneReply
+    case packets, packetsOriginal, packetsReply
+    case bytes, bytesOriginal, bytesReply
+    case originalSource4, originalDestination4, replySource4, replyDestination4
+    case originalSource6, originalDestination6, replySource6, replyDestination6
+    case originalSourcePart, originalDestinationPart, replySourcePart, replyDestinationPart
+
+    /// Whether the field belongs to the tracker: a rule that reads it turns tracking on.
+    var needsTracking: Bool { rawValue >= Field.state.rawValue }
+
+    /// Whether reading it takes the connection itself.
+    ///
+    /// State and direction are in the packet's `info`.
+    var needsEntry: Bool { rawValue >= Field.status.rawValue }
+
+    /// The protocol part of one of the connection's tuples.
+    var isConnectionPort: Bool { rawValue >= Field.originalSourcePart.rawValue }
+
+    /// The transport header's bytes that must be there for the field to be read.
+    var transportByteCount: UInt32 {
+        switch self {
+        case .sourcePort, .icmpCode: 2
+        case .destinationPort: 4
+        case .icmpType: 1
+        case .tcpFlags: 14
+        default: 0
+        }
+    }
+}

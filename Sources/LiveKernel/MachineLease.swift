@@ -1,0 +1,124 @@
+internal import LinuxCalls
+
+/// The right to use this machine's kernel, and to change what is one for the whole machine.
+///
+/// A few settings (spec protocols.md §12, scope G) hold for every namespace, so that a run that
+/// changes them would spoil the others: it has the lease alone, all others share it. What is changed
+/// is written down first, with what it was, in a file that outlives the process. Whoever comes next
+/// finds it, sees by the lock that its owner is gone, and puts things back; the owner itself does so
+/// when it goes. A setting that somebody else has changed in the meantime is left alone.
+struct MachineLease: ~Copyable {
+    static let globalNames: Set<String> = [
+        "net.netfilter.nf_conntrack_max", "net.netfilter.nf_conntrack_buckets",
+        "net.netfilter.nf_conntrack_expect_max",
+    ]
+
+    private static let directory = "/run/ctlab"
+    private static let path = "/run/ctlab/changed-sysctls"
+    /// How long to wait for others, in nanoseconds.
+    private static let patience: UInt64 = 60_000_000_000
+
+    private let file: FileDescriptor
+    private let isExclusive: Bool
+
+    /// Waits until the machine is to be had, puts back what a process that is gone has left, and
+    /// makes `settings`.
+    ///
+    /// - Throws: `.unavailable` if others have the machine for too long.
+    init(changing settings: [LiveNode.Setting]) throws(LiveKernelError) {
+        let file = try live { () throws(SystemCallError) -> FileDescriptor in
+            try TextFile.makeDirectory(Self.directory)
+            return try FileDescriptor(opening: Self.path, for: .create)
+        }
+        let isExclusive = !settings.isEmpty
+        try Self.lock(file, shared: !isExclusive)
+        try live { () throws(SystemCallError) in
+            try Self.recover(file, isExclusive: isExclusive)
+        }
+        do throws(LiveKernelError) {
+            for setting in settings { try Self.set(setting.name, setting.value, noting: file) }
+        } catch {
+            try? Self.restore(file)
+            throw error
+        }
+        self.file = file
+        self.isExclusive = isExclusive
+    }
+
+    deinit {
+        // Nothing can be done here about a failure; the file stays, and the next run tries again.
+        if isExclusive { try? Self.restore(file) }
+    }
+
+    private static func lock(
+        _ file: borrowing FileDescriptor, shared: Bool
+    ) throws(LiveKernelError) {
+        let deadline = MonotonicClock.now() + patience
+        while true {
+            let isOurs = try live { () throws(SystemCallError) in
+                try file.tryLock(shared: shared)
+            }
+            if isOurs { return }
+            let now = MonotonicClock.now()
+            guard now < deadline else {
+                throw .unavailable(
+                    "another run has this machine's kernel, and settings of the whole machine "
+                        + "are at stake",
+                    remedy: "wait for it to end (it holds the lock on \(path))")
+            }
+            MonotonicClock.sleep(until: now + 20_000_000)
+        }
+    }
+
+    /// Puts back what a process that is gone has left, if there is such a thing.
+    private static func recover(
+        _ file: borrowing FileDescriptor, isExclusive: Bool
+    ) throws(SystemCallError) {
+        guard try !file.readAll().isEmpty else { return }
+        // With a share of the lock only, whoever left it is gone as well; but another may be about
+        // to put it back just now.
+        if !isExclusive {
+            guard try file.tryLock() else { return }
+        }
+        try restore(file)
+        if !isExclusive { _ = try file.tryLock(shared: true) }
+    }
+
+    /// Changes a setting, and notes in `file` what it was.
+    ///
+    /// A limit of the table below twice what the machine itself has in it is refused: connections
+    /// of others would be turned away.
+    private static func set(
+        _ name: String, _ value: String, noting file: borrowing FileDescriptor
+    ) throws(LiveKernelError) {
+        let old = try live { () throws(SystemCallError) in try SysctlFile.read(name) }
+        guard old != value else { return }
+        let entries = (try? SysctlFile.read("net.netfilter.nf_conntrack_count")).flatMap { Int($0) }
+        if name.hasSuffix("conntrack_max"), let limit = Int(value), limit > 0,
+            limit < 2 * (entries ?? 0)
+        {
+            throw .setting(
+                name: name, value: value,
+                reason: "it holds for the whole machine, whose own table has \(entries ?? 0) "
+                    + "entries")
+        }
+        let line = "\(name) \(value) \(old)\n"
+        try live { () throws(SystemCallError) in try file.write(Array(line.utf8).span) }
+        do throws(SystemCallError) {
+            try SysctlFile.write(name, value)
+        } catch {
+            throw .setting(name: name, value: value, reason: error.reason)
+        }
+    }
+
+    private static func restore(_ file: borrowing FileDescriptor) throws(SystemCallError) {
+        let text = String(decoding: try file.readAll(), as: UTF8.self)
+        for line in text.split(separator: "\n").reversed() {
+            let words = line.split(separator: " ").map(String.init)
+            guard words.count == 3, globalNames.contains(words[0]) else { continue }
+            guard try SysctlFile.read(words[0]) == words[1] else { continue }
+            try SysctlFile.write(words[0], words[2])
+        }
+        try file.truncate()
+    }
+}

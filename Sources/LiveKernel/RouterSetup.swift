@@ -1,0 +1,142 @@
+internal import LinuxCalls
+
+// Makes an empty network namespace into the node's machine. Everything here runs with the calling
+// thread inside the namespace.
+
+/// The system's own tools, which have to be there.
+struct Tools: Sendable {
+    let nft: Program
+    let ip: Program
+
+    init() throws(LiveKernelError) {
+        guard let nft = Program(named: "nft") else {
+            throw .unavailable("there is no nft", remedy: "install the package nftables")
+        }
+        guard let ip = Program(named: "ip") else {
+            throw .unavailable("there is no ip", remedy: "install the package iproute2")
+        }
+        self.nft = nft
+        self.ip = ip
+    }
+
+    @discardableResult
+    func run(
+        _ program: Program, _ arguments: [String], input: String = ""
+    ) throws(LiveKernelError) -> String {
+        let outcome = try live { () throws(SystemCallError) in
+            try program.run(arguments, input: input)
+        }
+        guard outcome.exitCode == 0 else {
+            throw .refused(program: program.path, outcome.errors)
+        }
+        return outcome.output
+    }
+}
+
+enum RouterSetup {
+    /// What a router does and an end host does not; and nothing that speaks unasked.
+    private static let settings: [(String, String)] = [
+        ("net.ipv4.ip_forward", "1"),
+        ("net.ipv4.conf.all.rp_filter", "0"),
+        ("net.ipv4.conf.default.rp_filter", "0"),
+        ("net.ipv4.conf.all.accept_local", "1"),
+        ("net.ipv4.conf.all.send_redirects", "0"),
+        ("net.ipv4.conf.default.send_redirects", "0"),
+        ("net.ipv6.conf.default.accept_dad", "0"),
+        ("net.ipv6.conf.default.dad_transmits", "0"),
+        ("net.ipv6.conf.default.accept_ra", "0"),
+        ("net.ipv6.conf.default.autoconf", "0"),
+        ("net.ipv6.conf.default.router_solicitations", "0"),
+        ("net.ipv6.conf.default.addr_gen_mode", "1"),
+        ("net.ipv6.conf.all.forwarding", "1"),
+        ("net.ipv6.conf.default.forwarding", "1"),
+    ]
+
+    /// What makes the tracker say why it refuses a packet, to a log socket (protocols.md §11).
+    private static let remarkSettings: [(String, String)] = [
+        ("net.netfilter.nf_log.2", "nfnetlink_log"),
+        ("net.netfilter.nf_log.10", "nfnetlink_log"),
+        ("net.netfilter.nf_conntrack_log_invalid", "255"),
+    ]
+
+    static func makeRouter() throws(LiveKernelError) {
+        // A kernel without IPv6 has no such names, and then no packets that need them.
+        for (name, value) in settings where SysctlFile.exists(name) {
+            try set(name, value)
+        }
+        guard SysctlFile.exists("net.netfilter.nf_conntrack_log_invalid") else {
+            throw .unavailable(
+                "the kernel has no connection tracking",
+                remedy: "load it: modprobe -a nf_conntrack nf_conntrack_netlink nfnetlink_log")
+        }
+        for (name, value) in remarkSettings {
+            do throws(SystemCallError) {
+                try SysctlFile.write(name, value)
+            } catch {
+                throw .unavailable(
+                    "\(name) does not take '\(value)' (\(error.reason))",
+                    remedy: "load the module: modprobe nfnetlink_log")
+            }
+        }
+    }
+
+    static func set(_ name: String, _ value: String) throws(LiveKernelError) {
+        do throws(SystemCallError) {
+            try SysctlFile.write(name, value)
+        } catch {
+            throw .setting(name: name, value: value, reason: error.reason)
+        }
+    }
+
+    /// Addresses, sizes and routes; the devices are there and come up here.
+    static func configure(
+        _ interfaces: [LiveNode.Interface], with tools: Tools
+    ) throws(LiveKernelError) {
+        var lines = ["link set lo up"]
+        for interface in interfaces {
+            for address in interface.addresses {
+                let noDetection = address.contains(":") ? " nodad" : ""
+                lines.append("addr add \(address) dev \(interface.name)\(noDetection)")
+            }
+            lines.append("link set \(interface.name) mtu \(interface.mtu) up")
+        }
+        for interface in interfaces {
+            for route in interface.routes {
+                let family = route.contains(":") ? "-6 " : ""
+                lines.append("\(family)route replace \(route) dev \(interface.name)")
+            }
+        }
+        if let fallback = interfaces.first(where: \.isDefault) {
+            lines.append("route replace default dev \(fallback.name)")
+            lines.append("-6 route replace default dev \(fallback.name)")
+        }
+        // `ip -batch` takes no options within a line, so that each family is a batch of its own.
+        let ipv6 = lines.filter { $0.hasPrefix("-6 ") }.map { $0.dropFirst(3) + "\n" }
+        let others = lines.filter { !$0.hasPrefix("-6 ") }.map { $0 + "\n" }
+        try tools.run(tools.ip, ["-batch", "-"], input: others.joined())
+        if !ipv6.isEmpty {
+            try tools.run(tools.ip, ["-6", "-batch", "-"], input: ipv6.joined())
+        }
+    }
+
+    /// Loads the node's rules, then ours around them.
+    static func load(_ node: LiveNode, with tools: Tools) throws(LiveKernelError) {
+        if !node.ruleset.isEmpty {
+            try tools.run(tools.nft, ["-f", "-"], input: node.ruleset)
+        }
+        var tracked: Set<String> = ["ip", "ip6"]
+        if node.tracking == .auto {
+            let listing = try tools.run(tools.nft, ["list", "ruleset"])
+            tracked = TrackedFamilies(listing: listing).names
+        }
+        let families = ["ip", "ip6"]
+        let classes = families.map {
+            tracked.contains($0) ? WatchRules.classes($0) : WatchRules.passages($0)
+        }
+        try tools.run(
+            tools.nft, ["-f", "-"], input: WatchRules.silence + classes.joined())
+        // A transaction of its own: among equal priorities, first come is first asked.
+        try tools.run(
+            tools.nft, ["-f", "-"], input: families.map(WatchRules.arrivals).joined())
+    }
+}

@@ -1,0 +1,46 @@
+import Foundation
+import LiveKernel
+import Testing
+
+/// Whether the live kernel can be asked here: root, tun, nft and ip.
+enum LiveMachine {
+    /// Why not; `nil` if it can.
+    static let obstacle: String? = {
+        do throws(LiveKernelError) {
+            _ = try LiveRouter(LiveNode())
+            return nil
+        } catch {
+            return "\(error)"
+        }
+    }()
+
+    static var isThere: Bool { obstacle == nil }
+
+    /// On a build machine a test that does not run is a failure.
+    static var mustBeThere: Bool { ProcessInfo.processInfo.environment["CI"] == "true" }
+
+    /// A machine with two sides, without rules.
+    static func gateway(
+        sysctls: [LiveNode.Setting] = [], ruleset: String = "",
+        tracking: LiveNode.Tracking = .always
+    ) -> LiveNode {
+        LiveNode(
+            interfaces: [
+                LiveNode.Interface(name: "lan", addresses: ["10.0.0.1/16", "fd00::1/64"]),
+                LiveNode.Interface(
+                    name: "wan", addresses: ["203.0.113.1/24", "2001:db8::1/64"],
+                    isDefault: true),
+            ],
+            sysctls: sysctls, ruleset: ruleset, tracking: tracking)
+    }
+}
+
+@Suite struct LiveKernelPresenceTests {
+    @Test("the tests of the live kernel run here, or say that they do not")
+    func saysWhetherItIsThere() {
+        guard let obstacle = LiveMachine.obstacle else { return }
+        let text = "NOT RUN: the tests that ask the live kernel (\(obstacle))"
+        FileHandle.standardError.write(Data("\n*** \(text) ***\n\n".utf8))
+        #expect(!LiveMachine.mustBeThere, "\(text)")
+    }
+}
