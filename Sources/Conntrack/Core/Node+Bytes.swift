@@ -28,7 +28,7 @@ extension Node {
         var delivery = report(end, arrived, packet, at: moment(now))
         if end.verdict == .forwarded {
             let output = [UInt8](copying: bytes.extracting(0..<Int(arrived.networkByteCount)))
-            delivery.out = transmissions(output, from: arrived, to: packet, layout, origin: nil)
+            delivery.out = transmissions(output, from: arrived, to: packet, layout, origin: nil, at: moment(now))
         }
         return delivery
     }
@@ -98,7 +98,7 @@ extension Node {
         if end.verdict == .forwarded {
             let output = [UInt8](copying: bytes.extracting(0..<Int(fragment.networkByteCount)))
             delivery.out = transmissions(
-                output, from: fragment, to: packet, PacketLayout(), origin: nil)
+                output, from: fragment, to: packet, PacketLayout(), origin: nil, at: now)
         }
         return delivery
     }
@@ -130,7 +130,8 @@ extension Node {
         var delivery = report(end, arrived, whole, at: now)
         if end.verdict == .forwarded {
             delivery.out = transmissions(
-                datagram.bytes, from: arrived, to: whole, layout, origin: datagram.origin)
+                datagram.bytes, from: arrived, to: whole, layout, origin: datagram.origin,
+                at: now)
         }
         return delivery
     }
@@ -138,20 +139,17 @@ extension Node {
     /// The packet's bytes as they leave: rewritten, and in pieces where they must be.
     mutating func transmissions(
         _ bytes: [UInt8], from arrived: Packet, to packet: Packet, _ layout: PacketLayout,
-        origin: FragmentOrigin?
+        origin: FragmentOrigin?, at now: Moment
     ) -> [Transmission] {
         var output = bytes
         PacketRewriter.apply(from: arrived, to: packet, layout, bytes: &output)
+        if packet.health.contains(.options) { fillOptions(of: &output, packet, at: now) }
         let mtu = configuration.interfaces[Int(packet.outInterface.raw)].mtu
         if output.count <= mtu, origin == nil {
             return [Transmission(interface: packet.outInterface, bytes: output)]
         }
         var origin = origin
-        // Observed on 6.18: a TCP header spread over two fragments is drawn together on the way, and
-        // the packet then leaves in new pieces instead of those it came in.
-        if packet.tuple.protocolNumber == IPProtocol.tcp, packet.transportByteCount >= 20,
-            let first = origin?.pieceEnds.first, first - layout.transportOffset < 20
-        {
+        if let first = origin?.pieceEnds.first, first < headerEnd(arrived, packet, layout) {
             origin?.pieceEnds = []
         }
         let outcome = Fragmenter.split(
@@ -162,6 +160,37 @@ extension Node {
         case .fragments(let fragments):
             return fragments.map { Transmission(interface: packet.outInterface, bytes: $0) }
         }
+    }
+
+    /// Where the header ends that the path needed in one piece, in bytes from the packet's start.
+    ///
+    /// Observed on 6.18: a header spread over two fragments is drawn together on the way, and the
+    /// packet then leaves in new pieces instead of those it came in. That is a TCP or SCTP header,
+    /// and in an ICMP error whatever translation has written into.
+    private func headerEnd(_ arrived: Packet, _ packet: Packet, _ layout: PacketLayout) -> Int {
+        func end(_ protocolNumber: UInt8, at offset: Int, _ present: Int, least: Int) -> Int {
+            switch protocolNumber {
+            case IPProtocol.tcp where present >= 20: offset + 20
+            case IPProtocol.sctp where present >= 12: offset + 12
+            default: offset + least
+            }
+        }
+        if arrived.quoted != packet.quoted {
+            return end(
+                packet.quoted.protocolNumber, at: layout.quotedTransportOffset,
+                Int(packet.quotedByteCount), least: 8)
+        }
+        return end(
+            packet.tuple.protocolNumber, at: layout.transportOffset,
+            Int(packet.transportByteCount), least: 0)
+    }
+
+    private func fillOptions(of packet: inout [UInt8], _ sent: Packet, at now: Moment) {
+        let egress = primaryAddress(of: sent.outInterface, .ipv4) ?? .zero
+        let time = configuration.epochNanoseconds &+ now.instant.nanoseconds
+        IPv4Options.forward(
+            &packet, from: egress,
+            millisecondsOfDay: UInt32(time / 1_000_000 % 86_400_000))
     }
 
     /// What is told about a packet: how it ended, and what a lookup of it finds now.

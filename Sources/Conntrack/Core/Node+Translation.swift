@@ -97,7 +97,7 @@ extension Node {
     }
 
     /// The first address of a family an interface has.
-    private func primaryAddress(of interface: InterfaceIndex, _ family: Family) -> Address? {
+    func primaryAddress(of interface: InterfaceIndex, _ family: Family) -> Address? {
         addresses(of: interface, family).first?.address
     }
 

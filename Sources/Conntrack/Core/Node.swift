@@ -163,6 +163,9 @@ public struct Node: ~Copyable {
     /// From routing to the last hook.
     mutating func route(_ packet: inout Packet, at now: Moment) -> PathEnd? {
         let family = packet.tuple.family
+        guard !packet.health.contains(.refusedOptions) else {
+            return PathEnd(.dropped, .refusedOptions)
+        }
         switch routing.destination(of: packet.tuple) {
         case .martian: return PathEnd(.dropped, .martian)
         case .none: return PathEnd(.dropped, .noRoute)
