@@ -6,7 +6,7 @@ import Testing
 import Verify
 import Wire
 
-/// The 44 traces whose recordings other rooms are held against, played on this machine's kernel: it
+/// The 49 traces whose recordings other rooms are held against, played on this machine's kernel: it
 /// has to do now what it did then. This holds the whole live arm, from the tun devices to ctnetlink,
 /// against an account that was taken with other tools.
 @Suite(.serialized, .enabled(if: LiveMachine.isThere, "the live kernel is not there"))
