@@ -206,7 +206,12 @@ extension Node {
             default: offset + least
             }
         }
-        if arrived.quoted != packet.quoted {
+        // The nat stations have every such error's quoted network header in one piece.
+        if packet.info.state == .related, ruleset.needsNAT(packet.tuple.family) {
+            let quotedHeader = packet.tuple.family == .ipv4 ? 20 : 40
+            guard arrived.quoted != packet.quoted else {
+                return layout.transportOffset + 8 + quotedHeader
+            }
             return end(
                 packet.quoted.protocolNumber, at: layout.quotedTransportOffset,
                 Int(packet.quotedByteCount), least: 8)
