@@ -12,8 +12,9 @@ public struct KernelLog: Sendable {
             self.text = text
         }
 
-        /// As `dmesg` prints it: seconds since the run began, six decimals, the text. Where the
-        /// text has a line feed, the rest stands below its beginning.
+        /// As `dmesg` prints it: seconds since the run began, six decimals, the text.
+        ///
+        /// Where the text has a line feed, the rest stands below its beginning.
         public var dmesg: String {
             let micros = at.nanoseconds / 1000
             let seconds = String(micros / 1_000_000)
@@ -21,7 +22,8 @@ public struct KernelLog: Sendable {
             let fraction = TimeBase.padded(micros % 1_000_000, digits: 6)
             let stamp = "[\(padding)\(seconds).\(fraction)] "
             let margin = "\n" + String(repeating: " ", count: stamp.count)
-            return stamp + text.split(separator: "\n", omittingEmptySubsequences: false)
+            return stamp
+                + text.split(separator: "\n", omittingEmptySubsequences: false)
                 .joined(separator: margin)
         }
     }
@@ -48,7 +50,7 @@ public struct KernelLog: Sendable {
     ) {
         limiter = RateLimiter(burst: burst, interval: .seconds(Int64(costSeconds)))
         var place = ""
-        if let namespaceInode, profile == .linux6_18 { place = " in netns \(namespaceInode)" }
+        if let namespaceInode, profile == .linux618 { place = " in netns \(namespaceInode)" }
         tableFullText = "nf_conntrack: nf_conntrack: table full\(place), dropping packet"
     }
 

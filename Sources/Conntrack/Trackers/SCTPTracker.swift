@@ -40,7 +40,9 @@ enum SCTPTracker {
         SCTPChunkSet(.abort), SCTPChunkSet(.shutdownComplete), SCTPChunkSet(.cookieAck),
     ]
 
-    /// Takes what a first packet tells. Returns whether the connection may begin.
+    /// Takes what a first packet tells.
+    ///
+    /// Returns whether the connection may begin.
     private static func open(_ record: inout SCTPRecord, _ content: SCTPContent) -> Bool {
         record = SCTPRecord()
         // A chunk that moves nothing leads nowhere from NONE.
@@ -74,7 +76,9 @@ enum SCTPTracker {
         case invalid
     }
 
-    /// Applies the steps in order. What a step has changed stays when a later one is invalid.
+    /// Applies the steps in order.
+    ///
+    /// What a step has changed stays when a later one is invalid.
     private static func follow(
         _ record: inout SCTPRecord, _ content: SCTPContent, _ direction: Direction, isNew: Bool,
         _ settings: borrowing TrackerSettings
@@ -95,8 +99,9 @@ enum SCTPTracker {
                 }
                 return result
             }
-            guard step.kind != .initiation && step.kind != .initiationAck
-                || acceptsInitiation(step.kind, &record, content, direction)
+            guard
+                step.kind != .initiation && step.kind != .initiationAck
+                    || acceptsInitiation(step.kind, &record, content, direction)
             else {
                 result.action = .invalid
                 return result
@@ -181,8 +186,9 @@ enum SCTPTracker {
         return .valid
     }
 
-    /// INIT and INIT ACK name the tag of the answers to their sender (step 6). Returns whether
-    /// they may.
+    /// INIT and INIT ACK name the tag of the answers to their sender (step 6).
+    ///
+    /// Returns whether they may.
     private static func acceptsInitiation(
         _ kind: SCTPChunkKind, _ record: inout SCTPRecord, _ content: SCTPContent,
         _ direction: Direction

@@ -53,7 +53,7 @@ struct Exchange: ~Copyable {
     /// `sysctls` come under the kernel's names, on top of accounting.
     init(
         _ sysctls: KeyValuePairs<String, Int> = [:], rules: String? = nil,
-        profile: KernelProfile = .linux6_18, at location: SourceLocation = #_sourceLocation
+        profile: KernelProfile = .linux618, at location: SourceLocation = #_sourceLocation
     ) {
         var configuration = NodeConfiguration()
         configuration.profile = profile
