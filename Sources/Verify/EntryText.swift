@@ -37,14 +37,20 @@ enum EntryText {
         "\(entry.proto) \(tuple(entry.original)) zone=\(entry.zone ?? 0)"
     }
 
-    /// The TCP part; `nil` where there is none.
+    /// The part of TCP or SCTP; `nil` where there is none.
     static func protocolState(_ entry: EntryRecord) -> String? {
+        if let sctp = entry.sctp {
+            let tags: [(String, UInt32?)] = [("vtag", sctp.originalTag), ("/", sctp.replyTag)]
+            return sctp.state
+                + tags.compactMap { name, tag in tag.map { " \(name) \($0)" } }.joined()
+        }
         guard let tcp = entry.tcp else { return nil }
         let parts: [(String, Int?)] = [
             ("wscale", tcp.originalWindowScale), ("/", tcp.replyWindowScale),
             ("flags", tcp.originalFlags), ("/", tcp.replyFlags),
         ]
-        return tcp.state + parts.compactMap { name, value in value.map { " \(name) \($0)" } }.joined()
+        let known = parts.compactMap { name, value in value.map { " \(name) \($0)" } }
+        return tcp.state + known.joined()
     }
 
     /// Mark, zone and accounting; `nil` if all are as in a fresh entry.

@@ -43,8 +43,10 @@ struct PortPairs: Sendable {
         ended.removeAll(keepingCapacity: true)
     }
 
-    /// An entry has ended. Its ports are free for another pair at once, but the packet that ended
-    /// it still carries them.
+    /// An entry has ended.
+    ///
+    /// Its ports are free for another pair at once, but the packet that ended it still carries
+    /// them.
     mutating func end(_ left: EntryRecord, _ right: EntryRecord) {
         let one = Key(proto: left.proto, tuple: left.reply)
         let other = Key(proto: right.proto, tuple: right.reply)
@@ -60,7 +62,9 @@ struct PortPairs: Sendable {
         var copy = right.reply
         var choices: [(Int, Int, Int?)] = []
         let (one, other) = (left.reply, right.reply)
-        if one.destinationPort != other.destinationPort, let a = one.destinationPort, let b = other.destinationPort {
+        if one.destinationPort != other.destinationPort, let a = one.destinationPort,
+            let b = other.destinationPort
+        {
             choices.append((a, b, left.original.sourcePort))
             copy.destinationPort = a
         }
@@ -111,8 +115,15 @@ struct PortPairs: Sendable {
         guard !found.isEmpty, left.map(\.interface) == right.map(\.interface),
             left.map(\.bytes.utf8.count) == right.map(\.bytes.utf8.count)
         else { return false }
-        let one = left.flatMap { Self.words($0.bytes) }
-        let other = right.flatMap { Self.words($0.bytes) }
+        var one = left.flatMap { Self.words($0.bytes) }
+        var other = right.flatMap { Self.words($0.bytes) }
+        if left.count == 1, Self.takeOutCRC(of: &one, byteCount: left[0].bytes.utf8.count / 2),
+            Self.takeOutCRC(of: &other, byteCount: right[0].bytes.utf8.count / 2)
+        {
+            return one.indices.allSatisfy {
+                one[$0] == other[$0] || isPair(Int(one[$0]), Int(other[$0]))
+            }
+        }
         let differing = one.indices.filter { one[$0] != other[$0] }
         if differing.isEmpty { return true }
         let ports = differing.filter { isPair(Int(one[$0]), Int(other[$0])) }
