@@ -22,6 +22,11 @@ enum EntryReader {
         "NONE", "SYN_SENT", "SYN_RECV", "ESTABLISHED", "FIN_WAIT", "CLOSE_WAIT", "LAST_ACK",
         "TIME_WAIT", "CLOSE", "SYN_SENT2",
     ]
+    /// The SCTP states' names by the kernel's numbers (spec protocols.md §7).
+    private static let sctpStates = [
+        "NONE", "CLOSED", "COOKIE_WAIT", "COOKIE_ECHOED", "ESTABLISHED", "SHUTDOWN_SENT",
+        "SHUTDOWN_RECD", "SHUTDOWN_ACK_SENT", "HEARTBEAT_SENT",
+    ]
 
     /// `nil` if the message has no readable tuples, which the kernel never sends.
     static func entry(in buffer: [UInt8], _ message: NetlinkMessage) -> KernelEntry? {
@@ -41,7 +46,7 @@ enum EntryReader {
                 reply = tuple(in: buffer, attribute.payload)
                 rest.replyZone = zone(in: buffer, attribute.payload)
             case 3: rest.status = names(of: number(in: buffer, attribute.payload))
-            case 4: rest.tcp = tcp(in: buffer, attribute.payload)
+            case 4: readState(in: buffer, attribute.payload, into: &rest)
             case 7: rest.timeout = number(in: buffer, attribute.payload)
             case 8: rest.mark = nonZero(number(in: buffer, attribute.payload))
             case 9, 10: addCounters(in: buffer, attribute, to: &rest)
@@ -127,9 +132,32 @@ enum EntryReader {
         }
     }
 
-    private static func tcp(in buffer: [UInt8], _ stretch: Range<Int>) -> TCPRecord? {
+    /// The protocol's own part: attribute 1 for TCP, 3 for SCTP.
+    private static func readState(
+        in buffer: [UInt8], _ stretch: Range<Int>, into entry: inout EntryRecord
+    ) {
         var outer = NetlinkAttributes(stretch)
-        guard let part = outer.next(in: buffer), part.type == 1 else { return nil }
+        guard let part = outer.next(in: buffer) else { return }
+        if part.type == 1 { entry.tcp = tcp(in: buffer, part) }
+        if part.type == 3 { entry.sctp = sctp(in: buffer, part) }
+    }
+
+    private static func sctp(in buffer: [UInt8], _ part: NetlinkAttribute) -> SCTPRecord {
+        var record = SCTPRecord(state: "NONE")
+        var attributes = NetlinkAttributes(part.payload)
+        while let attribute = attributes.next(in: buffer) {
+            let value = number(in: buffer, attribute.payload)
+            switch attribute.type {
+            case 1: record.state = value < sctpStates.count ? sctpStates[value] : "\(value)"
+            case 2: record.originalTag = UInt32(truncatingIfNeeded: value)
+            case 3: record.replyTag = UInt32(truncatingIfNeeded: value)
+            default: break
+            }
+        }
+        return record
+    }
+
+    private static func tcp(in buffer: [UInt8], _ part: NetlinkAttribute) -> TCPRecord {
         var record = TCPRecord(state: "NONE")
         var attributes = NetlinkAttributes(part.payload)
         while let attribute = attributes.next(in: buffer) {

@@ -56,8 +56,12 @@ public struct OutcomeRecorder: Sendable {
         } else {
             if entry.timeout == 0 { entry.timeout = nil }
             entry.tcp = entry.tcp.map { TCPRecord(state: $0.state) }
+            entry.sctp = entry.sctp.map { SCTPRecord(state: $0.state) }
         }
-        if !event.hasProtocolPart { entry.tcp = nil }
+        if !event.hasProtocolPart {
+            entry.tcp = nil
+            entry.sctp = nil
+        }
         return EventRecord(type: event.kind.name, entry: entry)
     }
 
@@ -74,6 +78,12 @@ public struct OutcomeRecorder: Sendable {
             tcp.originalFlags = Int(entry.flagsOriginal)
             tcp.replyFlags = Int(entry.flagsReply)
             record.tcp = tcp
+        }
+        if entry.protocolNumber == IPProtocol.sctp {
+            var sctp = SCTPRecord(state: StateName.sctp(entry.protocolState))
+            sctp.originalTag = entry.tagOriginal
+            sctp.replyTag = entry.tagReply
+            record.sctp = sctp
         }
         record.mark = Int(entry.mark)
         if entry.zoneOriginal == entry.zoneReply {

@@ -88,7 +88,7 @@ public struct OutcomeText: Sendable {
     /// `[ESTABLISHED 431999 s]`.
     private static func text(_ entry: EntryRecord) -> String {
         var words: [String] = []
-        if let tcp = entry.tcp { words.append(tcp.state) }
+        if let state = entry.tcp?.state ?? entry.sctp?.state { words.append(state) }
         if let timeout = entry.timeout { words.append("\(timeout) s") }
         if entry.status.contains("ASSURED") { words.append("assured") }
         return "[" + words.joined(separator: " ") + "]"

@@ -124,6 +124,7 @@ extension EntryRecord: JSONWritable {
             json.member("status", status)
             json.member("timeout", timeout)
             json.member("tcp", tcp)
+            json.member("sctp", sctp)
             json.member("mark", mark)
             json.member("zone", zone)
             json.member("zone_orig", originalZone)
@@ -172,5 +173,15 @@ extension FinalRecord: JSONWritable {
         json.member("version", version)
         json.key("seed")
         json.value(seed)
+    }
+}
+
+extension SCTPRecord: JSONWritable {
+    func write(to json: inout JSONText) {
+        json.object { json in
+            json.member("state", state)
+            json.member("vtag_original", originalTag.map(Int.init))
+            json.member("vtag_reply", replyTag.map(Int.init))
+        }
     }
 }

@@ -122,6 +122,7 @@ public struct EntryRecord: Codable, Sendable, Hashable {
     /// Seconds left, truncated; absent in a DESTROY whose time was over.
     public var timeout: Int?
     public var tcp: TCPRecord?
+    public var sctp: SCTPRecord?
     public var mark: Int?
     /// The zone of both directions.
     public var zone: Int?
@@ -141,7 +142,7 @@ public struct EntryRecord: Codable, Sendable, Hashable {
     }
 
     enum CodingKeys: String, CodingKey {
-        case proto, original, reply, status, timeout, tcp, mark, zone, packets, bytes, id
+        case proto, original, reply, status, timeout, tcp, sctp, mark, zone, packets, bytes, id
         case originalZone = "zone_orig"
         case replyZone = "zone_reply"
     }
@@ -165,5 +166,23 @@ public struct TCPRecord: Codable, Sendable, Hashable {
         case replyWindowScale = "wscale_reply"
         case originalFlags = "flags_original"
         case replyFlags = "flags_reply"
+    }
+}
+
+/// The SCTP part of an entry, as netlink shows it.
+///
+/// In DESTROY events only `state` is there.
+public struct SCTPRecord: Codable, Sendable, Hashable {
+    public var state: String
+    /// The verification tags expected in each direction; 0 while not known.
+    public var originalTag: UInt32?
+    public var replyTag: UInt32?
+
+    public init(state: String) { self.state = state }
+
+    enum CodingKeys: String, CodingKey {
+        case state
+        case originalTag = "vtag_original"
+        case replyTag = "vtag_reply"
     }
 }

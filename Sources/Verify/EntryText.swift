@@ -37,8 +37,13 @@ enum EntryText {
         "\(entry.proto) \(tuple(entry.original)) zone=\(entry.zone ?? 0)"
     }
 
-    /// The TCP part; `nil` where there is none.
+    /// The part of TCP or SCTP; `nil` where there is none.
     static func protocolState(_ entry: EntryRecord) -> String? {
+        if let sctp = entry.sctp {
+            let tags: [(String, UInt32?)] = [("vtag", sctp.originalTag), ("/", sctp.replyTag)]
+            return sctp.state
+                + tags.compactMap { name, tag in tag.map { " \(name) \($0)" } }.joined()
+        }
         guard let tcp = entry.tcp else { return nil }
         let parts: [(String, Int?)] = [
             ("wscale", tcp.originalWindowScale), ("/", tcp.replyWindowScale),

@@ -115,8 +115,15 @@ struct PortPairs: Sendable {
         guard !found.isEmpty, left.map(\.interface) == right.map(\.interface),
             left.map(\.bytes.utf8.count) == right.map(\.bytes.utf8.count)
         else { return false }
-        let one = left.flatMap { Self.words($0.bytes) }
-        let other = right.flatMap { Self.words($0.bytes) }
+        var one = left.flatMap { Self.words($0.bytes) }
+        var other = right.flatMap { Self.words($0.bytes) }
+        if left.count == 1, Self.takeOutCRC(of: &one, byteCount: left[0].bytes.utf8.count / 2),
+            Self.takeOutCRC(of: &other, byteCount: right[0].bytes.utf8.count / 2)
+        {
+            return one.indices.allSatisfy {
+                one[$0] == other[$0] || isPair(Int(one[$0]), Int(other[$0]))
+            }
+        }
         let differing = one.indices.filter { one[$0] != other[$0] }
         if differing.isEmpty { return true }
         let ports = differing.filter { isPair(Int(one[$0]), Int(other[$0])) }

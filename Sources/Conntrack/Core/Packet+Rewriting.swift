@@ -2,7 +2,8 @@ internal import Wire
 
 // Carries what the path changed in a `Packet` over to its bytes: addresses, ports, ICMP id, TTL,
 // and the packet an ICMP error quotes. Checksums are updated incrementally, so that a packet that
-// came with a wrong one leaves with an equally wrong one, as from the kernel.
+// came with a wrong one leaves with an equally wrong one, as from the kernel; the CRC of SCTP
+// cannot be, and leaves right.
 
 enum PacketRewriter {
     /// Writes the difference between a packet as it came and as it is now into its bytes.
@@ -83,6 +84,11 @@ enum PacketRewriter {
         case IPProtocol.udp where start + 8 <= bytes.count,
             IPProtocol.udpLite where start + 8 <= bytes.count:
             bytes.update(udpChecksumAt: start + 6, change)
+        case IPProtocol.sctp where start + SCTPHeader.byteCount <= bytes.count:
+            // Computed anew over what is there: a wrong one is mended, and that of a quoted packet
+            // cut short becomes the CRC of the piece (observed on 6.18).
+            let crc = CRC32C.fieldValue(of: bytes.span.extracting(start..<bytes.count))
+            bytes.setBigEndian(crc, at: start + 8)
         case IPProtocol.icmp where after.hasIdentifier,
             IPProtocol.icmpv6 where after.hasIdentifier:
             guard start + 8 <= bytes.count else { return }

@@ -10,17 +10,18 @@ extension Packet {
     /// Kernel: `sctp_error()`, `for_each_sctp_chunk()`.
     mutating func readSCTP(_ segment: Span<UInt8>, _ verifies: Bool) {
         guard let header = try? SCTPHeader(parsing: segment) else { return }
-        sctp.verificationTag = header.verificationTag
+        var walk = SCTPChunkWalk(verificationTag: header.verificationTag)
+        defer { sctp = walk.content }
         if verifies, CRC32C.fieldValue(of: segment) != header.checksum {
             health.insert(.badChecksum)
         }
         var next: Int? = SCTPHeader.byteCount
         while let offset = next, let chunk = SCTPChunk(in: segment, at: offset) {
-            sctp.append(
+            walk.append(
                 type: chunk.type, flags: chunk.flags,
                 lengthField: UInt16(truncatingIfNeeded: chunk.byteCount),
                 initiateTag: Self.initiateTag(of: chunk, in: segment))
-            guard sctp.defect == nil else { return }
+            guard walk.content.defect == nil else { return }
             next = chunk.nextOffset
         }
     }

@@ -1,6 +1,6 @@
-// An SCTP packet as tracking sees it: its tag, which chunks it carries, and the order of those that
-// may move an association. The chunks in between (DATA, SACK, …) leave no trace but their presence,
-// and a run of equal chunks counts once: the state machine takes the second as it took the first.
+// An SCTP packet as tracking sees it: its tag, which chunks it carries, and those that may move an
+// association, in order. DATA, SACK and the like leave no trace but their presence. What makes it
+// from a packet's chunks is in SCTPChunkWalk.swift.
 
 /// The chunks that the transition table knows; raw values are its rows (spec protocols.md §7).
 public enum SCTPChunkKind: UInt8, Sendable, Hashable, CaseIterable, BitwiseCopyable {
@@ -78,8 +78,6 @@ public struct SCTPChunkSet: OptionSet, Sendable, Hashable, BitwiseCopyable {
     public static let other = SCTPChunkSet(rawValue: 1 << 12)
     /// The INIT or INIT ACK ends before its fixed part does, and so has no initiate tag.
     public static let shortInitiation = SCTPChunkSet(rawValue: 1 << 13)
-    /// More steps than `SCTPContent.stepLimit`; those beyond are missing.
-    public static let cut = SCTPChunkSet(rawValue: 1 << 14)
 }
 
 /// The first chunk of a packet that may not be where or what it is, as the kernel log names it.
@@ -100,11 +98,11 @@ struct SCTPStep: Hashable, BitwiseCopyable {
     var reflectsTag: Bool
 
     /// Four bits; never 0.
-    fileprivate var code: UInt64 {
+    var code: UInt64 {
         UInt64(kind.rawValue) + 1 + (reflectsTag ? (kind == .abort ? 9 : 4) : 0)
     }
 
-    fileprivate init?(code: UInt64) {
+    init?(code: UInt64) {
         reflectsTag = code > 11
         let rawValue = code == 12 ? 2 : code == 13 ? 8 : code &- 1
         guard let kind = SCTPChunkKind(rawValue: UInt8(truncatingIfNeeded: rawValue)) else {
@@ -123,87 +121,26 @@ struct SCTPStep: Hashable, BitwiseCopyable {
 public struct SCTPContent: Sendable, Hashable, BitwiseCopyable {
     public var verificationTag: UInt32 = 0
     /// What the INIT or INIT ACK chunk offers as its sender's tag.
-    public private(set) var initiateTag: UInt32 = 0
+    public internal(set) var initiateTag: UInt32 = 0
     /// The steps in order, four bits each, the first lowest; 0 ends them.
     private var codes: UInt64 = 0
-    public private(set) var defect: SCTPDefect? = nil
-    public private(set) var present: SCTPChunkSet = []
-    private var chunkCount: UInt16 = 0
-    private var stepCount: UInt8 = 0
-
-    /// Steps that are kept of one packet: docs/deviations.md, "SCTP bundles".
-    public static let stepLimit = 16
+    public internal(set) var present: SCTPChunkSet = []
+    private(set) var stepCount: UInt8 = 0
+    public internal(set) var defect: SCTPDefect? = nil
 
     public init() {}
-
-    /// Appends a chunk as the kernel's walk meets it. Behind a defect nothing is looked at.
-    ///
-    /// - Parameters:
-    ///   - initiateTag: of an INIT or INIT ACK; `nil` where the packet ends before it.
-    ///
-    /// Kernel: `do_basic_checks()`; spec protocols.md §7 step 2.
-    public mutating func append(
-        type: UInt8, flags: UInt8 = 0, lengthField: UInt16, initiateTag: UInt32? = nil
-    ) {
-        guard defect == nil else { return }
-        let kind = SCTPChunkKind(type: type)
-        let standsAlone = !present.isDisjoint(with: Self.lonely) || kind?.standsAlone == true
-        let isFirst = chunkCount == 0
-        if lengthField == 0 || (!isFirst && (standsAlone || kind?.comesFirst == true)) {
-            defect = SCTPDefect(
-                number: chunkCount, type: type, lengthField: lengthField,
-                standsAlone: standsAlone)
-            return
-        }
-        chunkCount &+= 1
-        guard let kind else {
-            present.insert(type == 0 ? .data : .other)
-            return
-        }
-        present.insert(SCTPChunkSet(kind))
-        if kind == .initiation || kind == .initiationAck {
-            if let initiateTag {
-                self.initiateTag = initiateTag
-            } else {
-                present.insert(.shortInitiation)
-            }
-        }
-        append(SCTPStep(kind, reflectsTag: kind.heedsTagFlag && flags & 1 != 0))
-    }
-
-    private static let lonely: SCTPChunkSet = [
-        SCTPChunkSet(.initiation), SCTPChunkSet(.initiationAck), SCTPChunkSet(.shutdownComplete),
-    ]
-
-    private mutating func append(_ step: SCTPStep) {
-        // The second stray HEARTBEAT of a packet is refused, so two are kept of a run of those.
-        let runLimit = step.kind == .heartbeat ? 2 : 1
-        if run(of: step.code) == runLimit { return }
-        guard stepCount < Self.stepLimit else {
-            present.insert(.cut)
-            return
-        }
-        codes |= step.code << (UInt64(stepCount) * 4)
-        stepCount += 1
-    }
-
-    /// How many of the last two steps, counted from the end, have this code.
-    private func run(of wanted: UInt64) -> Int {
-        for place in 1...2 {
-            guard stepCount >= place, code(at: Int(stepCount) - place) == wanted
-            else { return place - 1 }
-        }
-        return 2
-    }
 
     func contains(_ kind: SCTPChunkKind) -> Bool { present.contains(SCTPChunkSet(kind)) }
 
     /// The step at an index from 0; `nil` behind the last.
     @inline(__always)
     func step(_ index: Int) -> SCTPStep? {
-        index < Int(stepCount) ? SCTPStep(code: code(at: index)) : nil
+        SCTPStep(code: codes >> (UInt64(index) * 4) & 0xf)
     }
 
-    @inline(__always)
-    private func code(at index: Int) -> UInt64 { codes >> (UInt64(index) * 4) & 0xf }
+    /// Appends a step. There is room for sixteen, and no packet needs more: see `SCTPChunkWalk`.
+    mutating func append(_ step: SCTPStep) {
+        codes |= step.code << (UInt64(stepCount) * 4)
+        stepCount &+= 1
+    }
 }

@@ -12,13 +12,17 @@ public struct KernelLog: Sendable {
             self.text = text
         }
 
-        /// As `dmesg` prints it: seconds since the run began, six decimals, the text.
+        /// As `dmesg` prints it: seconds since the run began, six decimals, the text. Where the
+        /// text has a line feed, the rest stands below its beginning.
         public var dmesg: String {
             let micros = at.nanoseconds / 1000
             let seconds = String(micros / 1_000_000)
             let padding = String(repeating: " ", count: max(0, 5 - seconds.count))
             let fraction = TimeBase.padded(micros % 1_000_000, digits: 6)
-            return "[\(padding)\(seconds).\(fraction)] \(text)"
+            let stamp = "[\(padding)\(seconds).\(fraction)] "
+            let margin = "\n" + String(repeating: " ", count: stamp.count)
+            return stamp + text.split(separator: "\n", omittingEmptySubsequences: false)
+                .joined(separator: margin)
         }
     }
 

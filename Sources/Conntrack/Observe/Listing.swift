@@ -52,8 +52,11 @@ public struct Listing: Sendable {
 
     /// A line of `conntrack -L -o save`: the command that would make this connection.
     ///
-    /// The mark is not saved, as in version 1.4.7; the verification tags of SCTP are not known here.
-    public func saveLine(_ entry: Entry) -> String {
+    /// The mark is not saved, as in version 1.4.7.
+    public func saveLine(_ entry: Entry) -> String { saveLine(entry, hasTags: true) }
+
+    /// `hasTags`: whether netlink sent the verification tags of SCTP.
+    func saveLine(_ entry: Entry, hasTags: Bool) -> String {
         var line = "-A -t \(base.seconds(entry.remainingTicks)) -u "
         let status = [(Status.seenReply, "SEEN_REPLY"), (.assured, "ASSURED")]
             .filter { entry.status.contains($0.0) }.map(\.1)
@@ -73,6 +76,9 @@ public struct Listing: Sendable {
         line += savedParts(entry)
         if let state = StateName.word(entry.protocolNumber, entry.protocolState) {
             line += " --state \(state)"
+        }
+        if hasTags, entry.protocolNumber == IPProtocol.sctp {
+            line += " --orig-vtag \(entry.tagOriginal) --reply-vtag \(entry.tagReply)"
         }
         return line
     }

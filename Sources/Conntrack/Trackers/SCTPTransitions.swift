@@ -4,9 +4,27 @@ enum SCTPTransitions {
     static func state(
         from state: SCTPState, on chunk: SCTPChunkKind, _ direction: Direction
     ) -> SCTPState? {
-        let row = Int(direction.rawValue) * SCTPChunkKind.allCases.count + Int(chunk.rawValue)
-        let code = rows[row] >> (UInt64(state.rawValue) * 4) & 0xf
+        let code = row(chunk, direction) >> (UInt64(state.rawValue) * 4) & 0xf
         return SCTPState(rawValue: UInt8(truncatingIfNeeded: code))
+    }
+
+    /// A row of its own kind: every state leads to itself.
+    static let standstill = pack(0, cl, cw, ce, es, ss, sr, sa, hs)
+
+    /// The row that stands for `targets` followed by one more chunk.
+    static func lead(
+        _ targets: UInt64, on chunk: SCTPChunkKind, _ direction: Direction
+    ) -> UInt64 {
+        let row = row(chunk, direction)
+        var led: UInt64 = 0
+        for cell in 0..<UInt64(16) {
+            led |= (row >> ((targets >> (cell * 4) & 0xf) * 4) & 0xf) << (cell * 4)
+        }
+        return led
+    }
+
+    private static func row(_ chunk: SCTPChunkKind, _ direction: Direction) -> UInt64 {
+        rows[Int(direction.rawValue) * SCTPChunkKind.allCases.count + Int(chunk.rawValue)]
     }
 
     private static let cl: UInt64 = 1
@@ -24,9 +42,11 @@ enum SCTPTransitions {
         _ sr: UInt64, _ sa: UInt64, _ hs: UInt64
     ) -> UInt64 {
         no | cl << 4 | cw << 8 | ce << 12 | es << 16 | ss << 20 | sr << 24 | sa << 28 | hs << 32
+            | iv << 60
     }
 
-    // Each column stands under the state it starts from; nine 4-bit cells make a word.
+    // Each column stands under the state it starts from; nine 4-bit cells make a word. The last cell
+    // of the word keeps what is invalid invalid.
     // swift-format-ignore
     private static let rows: [UInt64] = [
         //   no  cl  cw  ce  es  ss  sr  sa  hs     original
