@@ -55,9 +55,8 @@ struct EventText: CustomStringConvertible {
         if let previous, previous.kind != .destroy { known = previous.entry.status }
         if event.kind == .destroy { known = event.entry.status }
         var words: [String] = []
-        if event.hasProtocolPart, event.entry.protocolNumber == 6 {
-            words.append(TCPState(rawValue: event.entry.protocolState)?.name ?? "?")
-        }
+        let state = StateName.word(event.entry.protocolNumber, event.entry.protocolState)
+        if event.hasProtocolPart, let state { words.append(state) }
         let fresh = event.entry.status.subtracting(known)
         if fresh.contains(.seenReply) { words.append("SEEN_REPLY") }
         if fresh.contains(.assured) { words.append("ASSURED") }

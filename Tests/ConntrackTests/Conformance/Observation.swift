@@ -54,12 +54,13 @@ struct Observation: CustomStringConvertible {
         let ticks = Int(entry.remainingTicks)
         var seconds = String((ticks + hertz - 1) / hertz)
         if isExact, ticks % hertz != 0 { seconds = "\(ticks)ticks" }
+        state = seconds
+        if let word = StateName.word(entry.protocolNumber, entry.protocolState) {
+            state = word + "/" + seconds
+        }
         if entry.protocolNumber == IPProtocol.tcp {
-            state = (TCPState(rawValue: entry.protocolState)?.name ?? "?") + "/" + seconds
             flags = Self.hex(entry.flagsOriginal) + "," + Self.hex(entry.flagsReply)
             scales = "\(entry.windowScaleOriginal),\(entry.windowScaleReply)"
-        } else {
-            state = seconds
         }
         if entry.status.contains(.assured) {
             state += " A"
