@@ -45,6 +45,8 @@ struct Exchange: ~Copyable {
     private(set) var remarks: [String] = []
     /// How the machine's counters moved with the last packet.
     private(set) var counterChange = Counters()
+    /// What the machine sent for the last packet.
+    private(set) var transmissions: [Transmission] = []
     /// The last packet's outcome.
     private(set) var last = Observation()
 
@@ -152,6 +154,7 @@ struct Exchange: ~Copyable {
         let before = Snapshot(of: bytes, in: node, at: now)
         let countersBefore = node.counters
         let delivery = node.receive(bytes.span, on: host.interface, at: now)
+        transmissions = delivery.out
         counterChange = node.counters.change(since: countersBefore)
         remarks = node.journal.remarks.map(\.text.words)
         let isGone = before.isGone(from: node)
