@@ -104,11 +104,13 @@ public enum Fragmenter {
         let optionRange = IPv4Header.minimumByteCount..<start
         let options = [UInt8](copying: packet.extracting(optionRange))
         let laterOptions = optionsOfLaterFragments(options)
+        // What is cut may be a fragment itself, where nothing put it together.
+        let (offset, isFollowed) = (header.fragmentOffset, header.moreFragments)
         return cuts.map { cut in
             var header = header
             header.totalByteCount = start + cut.count
-            header.fragmentOffset = cut.lowerBound - start
-            header.moreFragments = cut.upperBound < packet.count
+            header.fragmentOffset = offset + cut.lowerBound - start
+            header.moreFragments = cut.upperBound < packet.count || isFollowed
             header.dontFragment = dontFragment
             header.reservedFlag = false
             var bytes: [UInt8] = []

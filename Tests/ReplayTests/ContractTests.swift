@@ -19,7 +19,7 @@ import Wire
                 count += 1
             }
         }
-        #expect(Recordings.names.count == 44)
+        #expect(Recordings.names.count == 49)
         #expect(count == 12_800)
     }
 

@@ -3,7 +3,7 @@ import LinuxCalls
 import Testing
 import Wire
 
-/// What a live 6.18 kernel did with 44 traces: the files under `Tests/Corpus`.
+/// What a live 6.18 kernel did with 49 traces: the files under `Tests/Corpus`.
 enum Recordings {
     static let folder = URL(filePath: #filePath)
         .deletingLastPathComponent().deletingLastPathComponent().appending(path: "Corpus")

@@ -338,7 +338,7 @@ import Wire
             .deletingLastPathComponent().appending(path: "Corpus")
         let names = try FileManager.default.contentsOfDirectory(atPath: corpus.path)
             .filter { $0.hasSuffix(".node.yaml") }
-        #expect(names.count == 44)
+        #expect(names.count == 49)
         for name in names.sorted() {
             let node = try NodeFile.read(corpus.appending(path: name).path)
             #expect(node.configuration.interfaces.map(\.name) == ["lan", "wan"], "\(name)")

@@ -21,6 +21,11 @@ extension Node {
         if layout.isFragment, let station = reassemblyStation(packet.tuple.family) {
             return receive(fragment: packet, bytes, station, at: moment(now))
         }
+        if layout.isFragment, packet.tuple.family == .ipv4,
+            routing.destination(of: packet.tuple) == .local
+        {
+            return receive(localFragment: packet, bytes, at: moment(now))
+        }
         let arrived = packet
         keep(bytes, arrived, layout)
         let end = receive(&packet, at: now)
@@ -71,6 +76,31 @@ extension Node {
             let reason: DropReason = drop == .noMemory ? .fragmentOverflow : .fragmentInvalid
             return wait(fragment, packet, reason, datagramTuple, at: now)
         }
+    }
+
+    /// A fragment for this node where nothing tracks: local delivery puts it together, after
+    /// PREROUTING and before INPUT.
+    private mutating func receive(
+        localFragment fragment: Packet, _ bytes: Span<UInt8>, at now: Moment
+    ) -> Delivery {
+        var packet = fragment
+        let prerouting = plan.range(of: .prerouting, .ipv4)
+        if let end = run(prerouting, .prerouting, &packet, at: now) {
+            return report(end, fragment, packet, at: now)
+        }
+        guard case .whole(let datagram) = reassembly.take(bytes, at: now.instant) else {
+            return report(PathEnd(.dropped, .fragmentPending), fragment, packet, at: now)
+        }
+        var layout = PacketLayout()
+        guard
+            var whole = try? Packet(
+                parsing: datagram.bytes.span, verifiesChecksum: false, layout: &layout)
+        else { return report(PathEnd(.dropped, .malformed), fragment, packet, at: now) }
+        whole.inInterface = packet.inInterface
+        whole.mark = packet.mark
+        let arrived = whole
+        let end = route(&whole, at: now) ?? finish(&whole, at: now)
+        return report(end, arrived, whole, at: now)
     }
 
     /// A fragment that nothing behind reassembly sees.
@@ -149,8 +179,9 @@ extension Node {
             return [Transmission(interface: packet.outInterface, bytes: output)]
         }
         var origin = origin
-        if let first = origin?.pieceEnds.first, first < headerEnd(arrived, packet, layout) {
-            origin?.pieceEnds = []
+        let needed = headerEnd(arrived, packet, layout)
+        if let pieces = origin?.pieceEnds, let first = pieces.first, first < needed {
+            origin?.pieceEnds = [needed] + pieces.filter { $0 > needed }
         }
         let outcome = Fragmenter.split(
             output.span, packet.tuple.family, mtu: mtu, origin: origin,
@@ -164,9 +195,9 @@ extension Node {
 
     /// Where the header ends that the path needed in one piece, in bytes from the packet's start.
     ///
-    /// Observed on 6.18: a header spread over two fragments is drawn together on the way, and the
-    /// packet then leaves in new pieces instead of those it came in. That is a TCP or SCTP header,
-    /// and in an ICMP error whatever translation has written into.
+    /// Observed on 6.18: a header spread over two fragments is drawn into the first on the way, and
+    /// the packet then leaves in other pieces than it came in. That is a TCP or SCTP header, and in
+    /// an ICMP error whatever translation has written into.
     private func headerEnd(_ arrived: Packet, _ packet: Packet, _ layout: PacketLayout) -> Int {
         func end(_ protocolNumber: UInt8, at offset: Int, _ present: Int, least: Int) -> Int {
             switch protocolNumber {
@@ -175,7 +206,12 @@ extension Node {
             default: offset + least
             }
         }
-        if arrived.quoted != packet.quoted {
+        // The nat stations have every such error's quoted network header in one piece.
+        if packet.info.state == .related, ruleset.needsNAT(packet.tuple.family) {
+            let quotedHeader = packet.tuple.family == .ipv4 ? 20 : 40
+            guard arrived.quoted != packet.quoted else {
+                return layout.transportOffset + 8 + quotedHeader
+            }
             return end(
                 packet.quoted.protocolNumber, at: layout.quotedTransportOffset,
                 Int(packet.quotedByteCount), least: 8)

@@ -45,10 +45,13 @@ extension Node {
                 case .leave: continue
                 case .refuse: return PathEnd(.dropped, .nat, rule)
                 case .map(let range):
-                    NAT.setUp(slot, range, kind, in: &table, at: now)
-                    if case .masquerade = target {
+                    // A connection from before the rule stays unmapped, and tied to no interface.
+                    if case .masquerade = target,
+                        !table.records[slot].status.contains(.confirmed)
+                    {
                         table.rememberEgress(packet.outInterface, slot)
                     }
+                    NAT.setUp(slot, range, kind, in: &table, at: now)
                     return nil
                 }
             }

@@ -56,6 +56,15 @@ extension Entry {
         flagsOriginal = other.flagsOriginal
         flagsReply = other.flagsReply
     }
+
+    /// What the chunks before the one that made a packet INVALID may have changed (observed on
+    /// 6.18).
+    fileprivate mutating func takeAssociation(of other: Entry) {
+        protocolState = other.protocolState
+        tagOriginal = other.tagOriginal
+        tagReply = other.tagReply
+        if !other.status.contains(.assured) { status.remove(.assured) }
+    }
 }
 
 extension Node {
@@ -91,6 +100,7 @@ extension Exchange {
             var same = new
             same.remainingTicks = old.remainingTicks
             if before.isInHandshake { same.takeSides(of: old) }
+            if new.protocolNumber == IPProtocol.sctp { same.takeAssociation(of: old) }
             if same != old { fail("an INVALID packet changed the entry", at: location) }
             let timeout = node.settings.tcpUnacknowledged
             let isShortened = before.isShortened(to: timeout, hertz: rate.hertz)

@@ -9,6 +9,7 @@ struct Expected: ExpressibleByStringLiteral, ExpressibleByStringInterpolation {
     private(set) var state: String?
     private(set) var flags: String?
     private(set) var scales: String?
+    private(set) var tags: String?
     private(set) var packets: String?
     private(set) var effect: Observation.Effect?
     private(set) var refusal: String?
@@ -27,6 +28,7 @@ struct Expected: ExpressibleByStringLiteral, ExpressibleByStringInterpolation {
             case "gone": state = word
             case "flags": flags = words.popFirst()
             case "scales": scales = words.popFirst()
+            case "tags": tags = words.popFirst()
             case "count": packets = words.popFirst()
             case "counted", "ignored": effect = Observation.Effect(rawValue: word)
             case let drop where drop.hasPrefix("dropped:"): self.drop = drop
@@ -57,6 +59,9 @@ struct EventText: CustomStringConvertible {
         var words: [String] = []
         if event.hasProtocolPart, event.entry.protocolNumber == 6 {
             words.append(TCPState(rawValue: event.entry.protocolState)?.name ?? "?")
+        }
+        if event.hasProtocolPart, event.entry.protocolNumber == 132 {
+            words.append(StateName.sctp(event.entry.protocolState))
         }
         let fresh = event.entry.status.subtracting(known)
         if fresh.contains(.seenReply) { words.append("SEEN_REPLY") }

@@ -6,7 +6,7 @@ import Wire
 ///
 /// `ESTABLISHED-reply SYN_RECV/60 flags 03,23 scales 7,5 count 1,1 counted`: class; state and
 /// remaining seconds, then `U` (unreplied), `A` (assured) or nothing (replied, not assured); the
-/// side flags in hex; the scales; the packet counters; whether this packet was counted or
+/// side flags in hex; the scales (SCTP: `tags 0,22b`, those expected, in hex); the packet counters; whether this packet was counted or
 /// `ignored`. Protocols without states show the seconds alone; `gone` is no entry.
 ///
 /// A counted packet sets the timeout, so its seconds are exact; others are rounded up.
@@ -19,6 +19,7 @@ struct Observation: CustomStringConvertible {
     var state = "gone"
     var flags: String?
     var scales: String?
+    var tags: String?
     var packets: String?
     var effect: Effect?
     /// `invalid+1`, `error+1`, `drop+1`.
@@ -58,6 +59,9 @@ struct Observation: CustomStringConvertible {
             state = (TCPState(rawValue: entry.protocolState)?.name ?? "?") + "/" + seconds
             flags = Self.hex(entry.flagsOriginal) + "," + Self.hex(entry.flagsReply)
             scales = "\(entry.windowScaleOriginal),\(entry.windowScaleReply)"
+        } else if entry.protocolNumber == IPProtocol.sctp {
+            state = StateName.sctp(entry.protocolState) + "/" + seconds
+            tags = String(entry.tagOriginal, radix: 16) + "," + String(entry.tagReply, radix: 16)
         } else {
             state = seconds
         }
@@ -91,6 +95,7 @@ struct Observation: CustomStringConvertible {
         var words = [kind, state]
         if let flags { words.append("flags \(flags)") }
         if let scales { words.append("scales \(scales)") }
+        if let tags { words.append("tags \(tags)") }
         if let packets { words.append("count \(packets)") }
         if let effect { words.append(effect.rawValue) }
         if let refusal { words.append(refusal) }
@@ -110,6 +115,7 @@ struct Observation: CustomStringConvertible {
         if let wanted = expected.scales, wanted != scales {
             found.append("scales \(scales ?? "")")
         }
+        if let wanted = expected.tags, wanted != tags { found.append("tags \(tags ?? "")") }
         if let wanted = expected.packets, wanted != packets {
             found.append("count \(packets ?? "")")
         }

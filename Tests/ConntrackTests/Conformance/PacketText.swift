@@ -53,6 +53,16 @@ enum Make {
             about: packet, quoting: byteCount)
     }
 
+    /// An SCTP packet with the chunks of `Exchange+SCTP`.
+    static func sctp(
+        _ flow: String, tag: UInt32, _ chunks: [Chunk],
+        _ change: (inout PacketBuilder) -> Void = { _ in }
+    ) -> [UInt8] {
+        let flow = Flow(flow)
+        return flow.builder(change).sctp(
+            from: flow.sourcePort, to: flow.destinationPort, tag: tag, chunks: chunks)
+    }
+
     /// A packet of a protocol without tracker.
     static func generic(_ flow: String, _ protocolNumber: UInt8) -> [UInt8] {
         Flow(flow).builder { _ in }.packet(carrying: [1, 2, 3, 4, 5, 6, 7, 8], as: protocolNumber)
@@ -76,7 +86,8 @@ enum Make {
         private static func end(_ text: Substring) -> (Family, Address, UInt16) {
             var address = text
             var port: UInt16 = 0
-            let isBare = text.first != "[" && text.count { $0 == ":" } != 1
+            let isBare =
+                text.first == "[" ? text.last == "]" : text.count { $0 == ":" } != 1
             if !isBare, let colon = text.lastIndex(of: ":") {
                 address = text[..<colon]
                 let digits = text[text.index(after: colon)...]
@@ -169,6 +180,13 @@ enum PacketCheck {
             if field.contains(where: { $0 != 0 }), sum(header.pseudo + segment) != 0xffff {
                 return isQuoted ? "quoted UDP checksum" : "UDP checksum"
             }
+        case IPProtocol.sctp:
+            let field = segment.dropFirst(8).prefix(4)
+            var zeroed = Array(segment)
+            for index in 8..<12 where index < zeroed.count { zeroed[index] = 0 }
+            if field.count == 4, !field.elementsEqual(crc(zeroed)) {
+                return isQuoted ? "quoted SCTP CRC" : "SCTP CRC"
+            }
         default: break
         }
         guard !isQuoted, header.quotes(segment) else { return nil }
@@ -183,6 +201,18 @@ enum PacketCheck {
         }
         while total > 0xffff { total = total % 65536 + total / 65536 }
         return total
+    }
+
+    /// CRC32c bit by bit, as it stands in a packet: lowest byte first.
+    static func crc(_ bytes: [UInt8]) -> [UInt8] {
+        var remainder = UInt32.max
+        for byte in bytes {
+            for bit in 0..<8 {
+                let isOdd = (remainder ^ UInt32(byte) >> UInt32(bit)) & 1 == 1
+                remainder = isOdd ? remainder >> 1 ^ 0x82f6_3b78 : remainder >> 1
+            }
+        }
+        return (0..<4).map { UInt8(~remainder >> ($0 * 8) & 0xff) }
     }
 
     private struct Header {
