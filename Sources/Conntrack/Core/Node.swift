@@ -63,6 +63,7 @@ public struct Node: ~Copyable {
         settings = TrackerSettings(sysctl, configuration.tickRate, configuration.profile)
         table.limits.connections = sysctl.max
         table.resize(buckets: sysctl.roundedBuckets, at: Moment(now, configuration.tickRate))
+        kernelLog.limit(burst: sysctl.messageBurst, costSeconds: sysctl.messageCost)
         updateExtensionParts()
     }
 

@@ -54,6 +54,12 @@ public struct KernelLog: Sendable {
         tableFullText = "nf_conntrack: nf_conntrack: table full\(place), dropping packet"
     }
 
+    /// Changes the limiter, as writing to `net.core.message_*` does; a window that is open stays open.
+    mutating func limit(burst: UInt32, costSeconds: UInt32) {
+        limiter.burst = burst
+        limiter.interval = .seconds(Int64(costSeconds))
+    }
+
     /// Says that a packet was refused because the table is full, unless the limiter forbids it.
     public mutating func tableFull(at now: Instant) {
         let answer = limiter.ask(at: now)
@@ -93,9 +99,9 @@ struct RateLimiter: Sendable {
         var suppressedCount: UInt32
     }
 
-    let burst: UInt32
+    var burst: UInt32
     /// Zero switches the limiter off.
-    let interval: Interval
+    var interval: Interval
     private var windowStart: Instant?
     private var spokenCount: UInt32 = 0
     private var suppressedCount: UInt32 = 0
