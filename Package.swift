@@ -93,7 +93,7 @@ let package = Package(
             dependencies: ["Wire", "Scenario", "Report", "LiveKernel", "Verify", "ctlab"],
             swiftSettings: strict),
         .testTarget(
-            name: "VerifyTests", dependencies: ["Report", "Fuzz", "Verify"],
+            name: "VerifyTests", dependencies: ["Wire", "Report", "Fuzz", "Verify"],
             swiftSettings: strict),
         .testTarget(name: "FuzzTests", dependencies: ["Fuzz"], swiftSettings: strict),
         .testTarget(name: "CommandTests", dependencies: ["ctlab", "Captures"], swiftSettings: strict),
