@@ -3,7 +3,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup build demo test check fmt lint goldens bench captures clean
+.PHONY: help setup build demo test check fmt lint goldens live bench captures clean
 
 # Where the checked build lives: its flags differ from the others', so it keeps its own products.
 CHECKED := --scratch-path .build-check
@@ -39,6 +39,11 @@ fmt:  ## Formats all sources in place
 
 goldens: build  ## Writes what the captures' replays must print (read the diff)
 	@scripts/goldens
+
+live: setup  ## Compares the model with this machine's kernel (needs root)
+	swift build -c release --product ctlab
+	swift test --filter LiveKernelTests
+	.build/release/ctlab verify --fuzz --kind all --seed 1 --packets 200000
 
 bench: setup  ## Measures, and prints each figure beside its bar
 	cd Benchmarks && swift run -c release

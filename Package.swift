@@ -72,7 +72,8 @@ let package = Package(
                 "Captures", .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
             swiftSettings: strict),
-        .testTarget(name: "WireTests", dependencies: ["Wire"], swiftSettings: strict),
+        .testTarget(
+            name: "WireTests", dependencies: ["Wire"], exclude: ["Fixtures"], swiftSettings: strict),
         .testTarget(
             name: "ConntrackTests", dependencies: ["Wire", "Conntrack"], exclude: ["Fixtures"],
             swiftSettings: strict),
@@ -90,13 +91,16 @@ let package = Package(
             swiftSettings: strict),
         .testTarget(
             name: "LiveKernelTests",
-            dependencies: ["Wire", "Scenario", "Report", "LiveKernel", "Verify", "ctlab"],
+            dependencies: [
+                "Wire", "Scenario", "Report", "LinuxCalls", "LiveKernel", "Verify", "ctlab",
+            ],
             swiftSettings: strict),
         .testTarget(
             name: "VerifyTests", dependencies: ["Wire", "Report", "Fuzz", "Verify"],
             swiftSettings: strict),
         .testTarget(name: "FuzzTests", dependencies: ["Fuzz"], swiftSettings: strict),
-        .testTarget(name: "CommandTests", dependencies: ["ctlab", "Captures"], swiftSettings: strict),
+        .testTarget(
+            name: "CommandTests", dependencies: ["ctlab", "Captures"], swiftSettings: strict),
         .testTarget(name: "TidyTests", swiftSettings: strict),
     ]
 )

@@ -46,7 +46,8 @@ enum ErrorMaker {
         if transport.count >= 4, protocolNumber != IPProtocol.icmp,
             protocolNumber != IPProtocol.icmpv6, protocolNumber != IPProtocol.gre
         {
-            transport.replaceSubrange(0..<4, with: seen.source.port.bytes + seen.destination.port.bytes)
+            let ports = seen.source.port.bytes + seen.destination.port.bytes
+            transport.replaceSubrange(0..<4, with: ports)
         }
         var part = NetworkPart()
         if dice.oneIn(12), path.family == .ipv4 { part.options = [1, 1, 1, 0] }

@@ -97,7 +97,8 @@ struct TracePlayer {
     }
 
     private mutating func makePath() -> FlowPath {
-        let clientPort = dice.pick([40_000, 40_001, 1024, 1023, 600, 65_535, 20_000 + dice.uint16() % 20])
+        let some = 20_000 + dice.uint16() % 20
+        let clientPort = dice.pick([40_000, 40_001, 1024, 1023, 600, 65_535, some])
         let servicePort: UInt16 = dice.pick([53, 80, 123, 443, 22])
         if dice.oneIn(5) {
             return FlowPath(
@@ -110,7 +111,8 @@ struct TracePlayer {
             return FlowPath(client, Endpoint(NodeMaker.lanAddress, servicePort))
         }
         guard kind == .nat, !dice.oneIn(6) else {
-            return dice.oneIn(4) ? FlowPath(server.with(port: clientPort), client.with(port: servicePort))
+            return dice.oneIn(4)
+                ? FlowPath(server.with(port: clientPort), client.with(port: servicePort))
                 : FlowPath(client, server)
         }
         // Answers go where the usual rules translate to; where others rule, they miss, which is

@@ -56,10 +56,11 @@ enum Mutations {
             let end = index + 1 < cuts.count ? cuts[index + 1] : payload.count
             let part = Array(payload[start..<end])
             let isLast = end == payload.count
+            let header = Array(packet.prefix(headerByteCount))
             pieces.append(
                 isIPv4
-                    ? piece(Array(packet.prefix(headerByteCount)), part, start, isLast, identification)
-                    : pieceIPv6(Array(packet.prefix(40)), part, start, isLast, identification))
+                    ? piece(header, part, start, isLast, identification)
+                    : pieceIPv6(header, part, start, isLast, identification))
         }
         if dice.oneIn(2) { pieces.reverse() }
         if dice.oneIn(8) { pieces.remove(at: dice.below(pieces.count)) }

@@ -47,7 +47,9 @@ enum NodeMaker {
             "tcp_timeout_time_wait", "tcp_timeout_close", "udp_timeout", "udp_timeout_stream",
             "icmp_timeout", "icmpv6_timeout", "generic_timeout", "gre_timeout",
         ]
-        for name in names where dice.oneIn(2) { node.set("nf_conntrack_" + name, dice.within(1...3)) }
+        for name in names where dice.oneIn(2) {
+            node.set("nf_conntrack_" + name, dice.within(1...3))
+        }
     }
 
     // MARK: Rules
@@ -123,7 +125,10 @@ enum NodeMaker {
             ),
             (
                 "hook postrouting priority 50",
-                ["tcp dport 22 drop", "ct state new udp dport 80 drop", "oifname \"lan\" ct state new drop"]
+                [
+                    "tcp dport 22 drop", "ct state new udp dport 80 drop",
+                    "oifname \"lan\" ct state new drop",
+                ]
             ),
             (
                 "hook input priority filter",

@@ -175,7 +175,9 @@ struct TCPFlow: Sendable {
         header.acknowledgment = acknowledgment &+ UInt32(truncatingIfNeeded: dice.within(-2...2))
         header.window = window(&dice)
         header.urgentPointer = flags.contains(.urg) ? 1 : 0
-        let options = dice.oneIn(4) ? oddOptions(&dice) : dice.oneIn(6) ? sack(about: 1 - side, &dice) : []
+        let isOdd = dice.oneIn(4)
+        let options =
+            isOdd ? oddOptions(&dice) : dice.oneIn(6) ? sack(about: 1 - side, &dice) : []
         return emit(side, header, options, [UInt8](repeating: 0, count: payload))
     }
 

@@ -13,7 +13,7 @@ public struct FileDescriptor: ~Copyable, Sendable {
         case create
     }
 
-    /// The number the system calls want. It stays valid while this value lives.
+    /// The number the system calls want; it stays valid while this value lives.
     let raw: Int32
     /// What was opened, for messages.
     let name: String
@@ -96,8 +96,9 @@ public struct FileDescriptor: ~Copyable, Sendable {
         try checked("lseek", name) { lseek(raw, 0, SEEK_SET) }
     }
 
-    /// Takes the file's advisory lock, alone or shared with others who take it so; a lock held is
-    /// exchanged for the other kind. It goes when the process does, however it ends.
+    /// Takes the file's advisory lock, alone or shared with others who take it so.
+    ///
+    /// A lock held is exchanged for the other kind. It goes when the process does, however it ends.
     ///
     /// - Returns: Whether it was to be had.
     public func tryLock(shared: Bool = false) throws(SystemCallError) -> Bool {

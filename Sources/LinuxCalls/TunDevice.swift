@@ -1,9 +1,10 @@
 internal import CLinuxShims
 internal import Glibc
 
-/// The packet ends of tun devices, numbered from 0 in the order they were made: what is written
-/// arrives at the machine from outside, what is read is what the machine sent. The devices go with
-/// their namespace.
+/// The packet ends of tun devices, numbered from 0 in the order they were made.
+///
+/// What is written arrives at the machine from outside, what is read is what the machine sent. The
+/// devices go with their namespace.
 ///
 /// The kernel takes a written packet all the way through its path before `write` returns.
 public struct TunDevices: ~Copyable, Sendable {

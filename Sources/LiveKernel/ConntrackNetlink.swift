@@ -35,7 +35,7 @@ struct ConntrackEvents: ~Copyable {
         self.socket = socket
     }
 
-    /// The events that have happened since the last call, in order. Never waits.
+    /// The events that have happened since the last call, in order; never waits.
     mutating func drain() throws(SystemCallError) -> [EventRecord] {
         var events: [EventRecord] = []
         while let byteCount = try socket.receive(into: &buffer) {
@@ -90,7 +90,7 @@ struct ConntrackTable: ~Copyable {
         return nil
     }
 
-    /// Every entry, in the order of `conntrack -L`. Removes the expired ones.
+    /// Every entry, in the order of `conntrack -L`; removes the expired ones.
     mutating func dump() throws(SystemCallError) -> [KernelEntry] {
         var entries: [KernelEntry] = []
         begin(MessageKind.get, Flag.request | Flag.dump, 0)

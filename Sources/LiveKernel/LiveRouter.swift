@@ -166,7 +166,7 @@ public struct LiveRouter: ~Copyable {
 
     // MARK: The end
 
-    /// The table and the statistics as they are now. Expired entries go.
+    /// The table and the statistics as they are now; expired entries go.
     public mutating func remainder() throws(LiveKernelError) -> LiveRemainder {
         do throws(SystemCallError) {
             let entries = try organs.table.dump().map(\.record)

@@ -230,7 +230,7 @@ struct Fragment {
     /// Bytes.
     var offset: Int
     var hasMore: Bool
-    /// IPv4: where the header ends. IPv6: where the fragment header begins.
+    /// Where the header ends (IPv4), or the fragment header begins (IPv6).
     var header: Int
     /// IPv6: where the number stands that says a fragment header follows.
     var namedAt: Int

@@ -27,7 +27,7 @@ struct PacketLog: ~Copyable {
         self.socket = socket
     }
 
-    /// The prefixes of the messages since the last call, in order. Never waits.
+    /// The prefixes of the messages since the last call, in order; never waits.
     mutating func drain() throws(SystemCallError) -> [String] {
         var prefixes: [String] = []
         while let byteCount = try socket.receive(into: &buffer) {
@@ -45,8 +45,8 @@ struct PacketLog: ~Copyable {
         while let attribute = attributes.next(in: buffer) {
             guard attribute.type == 10 else { continue }
             let text = buffer[attribute.payload].prefix { $0 != 0 && $0 != UInt8(ascii: "\n") }
-            let last = text.lastIndex { $0 != UInt8(ascii: " ") }
-            return String(decoding: text[..<(last.map { $0 + 1 } ?? text.startIndex)], as: UTF8.self)
+            let end = text.lastIndex { $0 != UInt8(ascii: " ") }.map { $0 + 1 }
+            return String(decoding: text[..<(end ?? text.startIndex)], as: UTF8.self)
         }
         return nil
     }

@@ -94,7 +94,13 @@ enum RouterSetup {
     ) throws(LiveKernelError) {
         var lines = ["link set lo up"]
         for interface in interfaces {
-            for address in interface.addresses {
+            // Among the IPv6 addresses of a device the kernel prefers the newest one: to be its
+            // primary address, a node's first one has to come last.
+            let (ipv6, ipv4) = (
+                interface.addresses.filter { $0.contains(":") },
+                interface.addresses.filter { !$0.contains(":") }
+            )
+            for address in ipv4 + ipv6.reversed() {
                 let noDetection = address.contains(":") ? " nodad" : ""
                 lines.append("addr add \(address) dev \(interface.name)\(noDetection)")
             }

@@ -49,7 +49,8 @@ enum EntryText {
             ("wscale", tcp.originalWindowScale), ("/", tcp.replyWindowScale),
             ("flags", tcp.originalFlags), ("/", tcp.replyFlags),
         ]
-        return tcp.state + parts.compactMap { name, value in value.map { " \(name) \($0)" } }.joined()
+        let known = parts.compactMap { name, value in value.map { " \(name) \($0)" } }
+        return tcp.state + known.joined()
     }
 
     /// Mark, zone and accounting; `nil` if all are as in a fresh entry.

@@ -41,6 +41,7 @@ enum FragmentNumbers {
 
     private static func byte(in digits: [UInt8], at offset: Int) -> UInt8? {
         guard offset * 2 + 2 <= digits.count else { return nil }
-        return UInt8(String(decoding: digits[offset * 2..<offset * 2 + 2], as: UTF8.self), radix: 16)
+        let pair = digits[offset * 2..<offset * 2 + 2]
+        return UInt8(String(decoding: pair, as: UTF8.self), radix: 16)
     }
 }

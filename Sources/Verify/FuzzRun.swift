@@ -1,5 +1,6 @@
 public import Fuzz
 public import LiveKernel
+public import Report
 internal import Scenario
 
 // A run of the fuzzer: trace after trace from one seed, each through both arms, until the packets
@@ -117,15 +118,40 @@ public enum FuzzRun {
         try verify(trace, packets: packets, keepsGoing: false)
     }
 
-    private static func verify(
-        _ trace: FuzzCase, packets: [FuzzPacket], keepsGoing: Bool
-    ) throws(FuzzRunError) -> VerificationResult {
-        let node: NodeFile
+    /// What the live kernel does with some packets of a trace: a recording to test the model
+    /// against where there is no root.
+    public static func recording(
+        _ trace: FuzzCase, _ packets: [FuzzPacket]
+    ) throws(FuzzRunError) -> [PacketOutcome] {
+        let node = LiveNode(try nodeFile(trace))
+        let chooser = IngressChooser(node)
+        do throws(LiveKernelError) {
+            var router = try LiveRouter(node)
+            var outcomes: [PacketOutcome] = []
+            for (number, packet) in packets.enumerated() {
+                let step = try router.send(
+                    packet.bytes, number: number, on: chooser.interface(for: packet.bytes),
+                    traceTime: packet.time - packets[0].time)
+                outcomes.append(step.outcome)
+            }
+            return outcomes
+        } catch {
+            throw .live(error, node: trace.node.text)
+        }
+    }
+
+    private static func nodeFile(_ trace: FuzzCase) throws(FuzzRunError) -> NodeFile {
         do throws(FileError) {
-            node = try NodeFile.parse(trace.node.text, file: "trace \(trace.seed)")
+            return try NodeFile.parse(trace.node.text, file: "trace \(trace.seed)")
         } catch {
             throw .node("\(error)\n\(trace.node.text)")
         }
+    }
+
+    private static func verify(
+        _ trace: FuzzCase, packets: [FuzzPacket], keepsGoing: Bool
+    ) throws(FuzzRunError) -> VerificationResult {
+        let node = try nodeFile(trace)
         do throws(LiveKernelError) {
             return try Verification.run(
                 node, packets: packets.map { TracePacket(nanoseconds: $0.time, bytes: $0.bytes) },

@@ -43,8 +43,10 @@ struct PortPairs: Sendable {
         ended.removeAll(keepingCapacity: true)
     }
 
-    /// An entry has ended. Its ports are free for another pair at once, but the packet that ended
-    /// it still carries them.
+    /// An entry has ended.
+    ///
+    /// Its ports are free for another pair at once, but the packet that ended it still carries
+    /// them.
     mutating func end(_ left: EntryRecord, _ right: EntryRecord) {
         let one = Key(proto: left.proto, tuple: left.reply)
         let other = Key(proto: right.proto, tuple: right.reply)
@@ -60,7 +62,9 @@ struct PortPairs: Sendable {
         var copy = right.reply
         var choices: [(Int, Int, Int?)] = []
         let (one, other) = (left.reply, right.reply)
-        if one.destinationPort != other.destinationPort, let a = one.destinationPort, let b = other.destinationPort {
+        if one.destinationPort != other.destinationPort, let a = one.destinationPort,
+            let b = other.destinationPort
+        {
             choices.append((a, b, left.original.sourcePort))
             copy.destinationPort = a
         }

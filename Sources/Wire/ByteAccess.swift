@@ -30,16 +30,6 @@ extension Span<UInt8> {
     }
 }
 
-extension Span<UInt8> {
-    /// The bytes as an array of their own.
-    public func copied() -> [UInt8] {
-        var bytes: [UInt8] = []
-        bytes.reserveCapacity(count)
-        for index in indices { bytes.append(self[index]) }
-        return bytes
-    }
-}
-
 extension [UInt8] {
     @inlinable
     public mutating func setBigEndian(_ value: UInt16, at offset: Int) {

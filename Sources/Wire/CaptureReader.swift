@@ -111,10 +111,12 @@ public struct CaptureReader {
     mutating func fill(_ byteCount: Int) throws(CaptureError) -> Bool {
         if end - position >= byteCount { return true }
         moveToFront()
-        if buffer.count < byteCount {
-            buffer.append(contentsOf: repeatElement(0, count: byteCount - buffer.count))
-        }
         while end < byteCount {
+            // Room comes as bytes do: a length field alone moves no memory.
+            if end == buffer.count {
+                let more = min(buffer.count, byteCount - end)
+                buffer.append(contentsOf: repeatElement(0, count: more))
+            }
             let count = try readSome()
             if count == 0 { return false }
             end += count

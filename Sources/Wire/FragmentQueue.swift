@@ -80,10 +80,10 @@ struct FragmentQueue: Sendable {
         case .refused(let insertion):
             return insertion
         case .behindLastRun:
-            runs[runs.count - 1].pieces.append(Piece(offset: start, bytes: data.copied()))
+            runs[runs.count - 1].pieces.append(Piece(offset: start, bytes: [UInt8](copying: data)))
             runs[runs.count - 1].end = end
         case .newRun(let index):
-            let piece = Piece(offset: start, bytes: data.copied())
+            let piece = Piece(offset: start, bytes: [UInt8](copying: data))
             runs.insert(Run(start: start, end: end, pieces: [piece]), at: index)
         }
         byteCount += data.count
@@ -124,7 +124,7 @@ struct FragmentQueue: Sendable {
         seenECN |= 1 << (fragment.ecn & 3)
         guard fragment.offset == 0 else { return }
         hasFirst = true
-        self.header = header.copied()
+        self.header = [UInt8](copying: header)
         nextHeader = fragment.nextHeader
         namedAt = fragment.namedAt
     }

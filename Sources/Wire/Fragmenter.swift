@@ -102,20 +102,22 @@ public enum Fragmenter {
     ) -> [[UInt8]] {
         let start = header.headerByteCount
         let optionRange = IPv4Header.minimumByteCount..<start
-        let options = packet.extracting(optionRange).copied()
+        let options = [UInt8](copying: packet.extracting(optionRange))
         let laterOptions = optionsOfLaterFragments(options)
+        // What is cut may be a fragment itself, where nothing put it together.
+        let (offset, isFollowed) = (header.fragmentOffset, header.moreFragments)
         return cuts.map { cut in
             var header = header
             header.totalByteCount = start + cut.count
-            header.fragmentOffset = cut.lowerBound - start
-            header.moreFragments = cut.upperBound < packet.count
+            header.fragmentOffset = offset + cut.lowerBound - start
+            header.moreFragments = cut.upperBound < packet.count || isFollowed
             header.dontFragment = dontFragment
             header.reservedFlag = false
             var bytes: [UInt8] = []
             bytes.reserveCapacity(start + cut.count)
             header.append(to: &bytes, options: cut.lowerBound == start ? options : laterOptions)
             IPv4Header.setChecksum(in: &bytes)
-            bytes += packet.extracting(cut).copied()
+            bytes += [UInt8](copying: packet.extracting(cut))
             return bytes
         }
     }
@@ -169,7 +171,7 @@ public enum Fragmenter {
                     of: packet.count, dataAt: start, headerByteCount: headerByteCount, mtu: limit)
         else { return .tooBig(mtu: mtu) }
 
-        var head = packet.extracting(0..<start).copied()
+        var head = [UInt8](copying: packet.extracting(0..<start))
         let number = head[namedAt]
         head[namedAt] = IPv6Extension.fragment
         return .fragments(
@@ -183,7 +185,7 @@ public enum Fragmenter {
                     nextHeader: number, offset: cut.lowerBound - start,
                     moreFragments: cut.upperBound < packet.count, identification: identification
                 ).append(to: &bytes)
-                bytes += packet.extracting(cut).copied()
+                bytes += [UInt8](copying: packet.extracting(cut))
                 return bytes
             })
     }

@@ -22,8 +22,8 @@ struct VerifyCommand: ParsableCommand {
             it, which is put back. Needs root, tun, nft and ip.
 
             Where they differ it stops, shows the packets that led there and both views, and \
-            exits with 3. A fuzzed trace is shrunk first, and written out as a capture and a \
-            node file. Pauses in a trace are real.
+            exits with 3. A fuzzed trace is shrunk first, and written out as a capture, a node \
+            file and what the kernel did. Pauses in a trace are real.
 
             EXAMPLES
               sudo ctlab verify trace.pcap --node gateway.yaml
@@ -67,8 +67,8 @@ struct VerifyCommand: ParsableCommand {
 
     func validate() throws {
         if fuzz == (trace != nil) {
-            throw ValidationError("found \(fuzz ? "a trace and --fuzz" : "neither"), expected "
-                + "either a trace or --fuzz")
+            let found = fuzz ? "a trace and --fuzz" : "neither a trace nor --fuzz"
+            throw ValidationError("found \(found), expected one of them")
         }
         if fuzz, node != nil {
             throw ValidationError("--node: found with --fuzz, which makes its own")
@@ -125,7 +125,7 @@ struct VerifyCommand: ParsableCommand {
             "\(result.packetCount) packets, \(result.disagreementCount) with a difference, "
                 + Self.rate(result.packetCount, since: started)
         ])
-        if ending is Interrupted {
+        if (ending as? CaptureError)?.underlying is Interrupted {
             throw Failure(code: .interrupted, text: "interrupted; the result is partial")
         }
         if let ending { throw Failure(code: .failed, text: "\(trace): \(ending)") }
@@ -180,9 +180,12 @@ struct VerifyCommand: ParsableCommand {
         for packet in packets { writer.append(packet.bytes.span, timestamp: packet.time) }
         let capture = folder.appending(path: name + ".pcap")
         let node = folder.appending(path: name + ".node.yaml")
+        var recording = JSONText()
+        for outcome in try FuzzRun.recording(trace, packets) { recording.line(outcome) }
         do {
             try Data(writer.take()).write(to: capture)
             try Data(trace.node.text.utf8).write(to: node)
+            try Data(recording.bytes).write(to: folder.appending(path: name + ".kernel.jsonl"))
         } catch {
             throw Failure(code: .failed, text: "\(out): \((error as NSError).localizedDescription)")
         }
@@ -237,7 +240,8 @@ struct TracePackets {
 
     init(_ path: String) throws {
         do {
-            reader = try CaptureReader(try InputFile(opening: path))
+            reader = try CaptureReader(
+                try InputFile(opening: path, interruption: Interruption()))
         } catch {
             throw Failure(code: .usage, text: "\(path): \(error)")
         }

@@ -65,7 +65,9 @@ import Testing
         let node = FuzzGenerator.trace(seed: 3, kind: .nat, packetCount: 10).node
         #expect(node.text.hasPrefix("version: 1\n"))
         for interface in node.interfaces { #expect(node.text.contains("  \(interface.name): {")) }
-        for sysctl in node.sysctls { #expect(node.text.contains("  \(sysctl.name): \(sysctl.value)")) }
+        for sysctl in node.sysctls {
+            #expect(node.text.contains("  \(sysctl.name): \(sysctl.value)"))
+        }
         for line in node.ruleset.split(separator: "\n") { #expect(node.text.contains(line)) }
     }
 }

@@ -50,7 +50,9 @@ import Wire
         Row(name: "another way out", kind: .output) { $0.out?[0].interface = "lan" },
         Row(name: "no output", kind: .output) { $0.out = nil },
         Row(name: "no entry", kind: .entry) { $0.entry = nil },
-        Row(name: "another address", kind: .entryTuples) { $0.entry?.reply.destination = "203.0.113.2" },
+        Row(name: "another address", kind: .entryTuples) {
+            $0.entry?.reply.destination = "203.0.113.2"
+        },
         Row(name: "another status", kind: .entryStatus) { $0.entry?.status = ["CONFIRMED"] },
         Row(name: "two seconds", kind: .entryTimeout) { $0.entry?.timeout = 118 },
         Row(name: "no timeout", kind: .entryTimeout) { $0.entry?.timeout = nil },

@@ -21,6 +21,11 @@ extension Node {
         if layout.isFragment, let station = reassemblyStation(packet.tuple.family) {
             return receive(fragment: packet, bytes, station, at: moment(now))
         }
+        if layout.isFragment, packet.tuple.family == .ipv4,
+            routing.destination(of: packet.tuple) == .local
+        {
+            return receive(localFragment: packet, bytes, at: moment(now))
+        }
         let arrived = packet
         keep(bytes, arrived, layout)
         let end = receive(&packet, at: now)
@@ -28,7 +33,7 @@ extension Node {
         var delivery = report(end, arrived, packet, at: moment(now))
         if end.verdict == .forwarded {
             let output = [UInt8](copying: bytes.extracting(0..<Int(arrived.networkByteCount)))
-            delivery.out = transmissions(output, from: arrived, to: packet, layout, origin: nil)
+            delivery.out = transmissions(output, from: arrived, to: packet, layout, origin: nil, at: moment(now))
         }
         return delivery
     }
@@ -73,6 +78,31 @@ extension Node {
         }
     }
 
+    /// A fragment for this node where nothing tracks: local delivery puts it together, after
+    /// PREROUTING and before INPUT.
+    private mutating func receive(
+        localFragment fragment: Packet, _ bytes: Span<UInt8>, at now: Moment
+    ) -> Delivery {
+        var packet = fragment
+        let prerouting = plan.range(of: .prerouting, .ipv4)
+        if let end = run(prerouting, .prerouting, &packet, at: now) {
+            return report(end, fragment, packet, at: now)
+        }
+        guard case .whole(let datagram) = reassembly.take(bytes, at: now.instant) else {
+            return report(PathEnd(.dropped, .fragmentPending), fragment, packet, at: now)
+        }
+        var layout = PacketLayout()
+        guard
+            var whole = try? Packet(
+                parsing: datagram.bytes.span, verifiesChecksum: false, layout: &layout)
+        else { return report(PathEnd(.dropped, .malformed), fragment, packet, at: now) }
+        whole.inInterface = packet.inInterface
+        whole.mark = packet.mark
+        let arrived = whole
+        let end = route(&whole, at: now) ?? finish(&whole, at: now)
+        return report(end, arrived, whole, at: now)
+    }
+
     /// A fragment that nothing behind reassembly sees.
     private func wait(
         _ fragment: Packet, _ packet: Packet, _ reason: DropReason, _ datagramTuple: Tuple?,
@@ -98,7 +128,7 @@ extension Node {
         if end.verdict == .forwarded {
             let output = [UInt8](copying: bytes.extracting(0..<Int(fragment.networkByteCount)))
             delivery.out = transmissions(
-                output, from: fragment, to: packet, PacketLayout(), origin: nil)
+                output, from: fragment, to: packet, PacketLayout(), origin: nil, at: now)
         }
         return delivery
     }
@@ -130,7 +160,8 @@ extension Node {
         var delivery = report(end, arrived, whole, at: now)
         if end.verdict == .forwarded {
             delivery.out = transmissions(
-                datagram.bytes, from: arrived, to: whole, layout, origin: datagram.origin)
+                datagram.bytes, from: arrived, to: whole, layout, origin: datagram.origin,
+                at: now)
         }
         return delivery
     }
@@ -138,21 +169,19 @@ extension Node {
     /// The packet's bytes as they leave: rewritten, and in pieces where they must be.
     mutating func transmissions(
         _ bytes: [UInt8], from arrived: Packet, to packet: Packet, _ layout: PacketLayout,
-        origin: FragmentOrigin?
+        origin: FragmentOrigin?, at now: Moment
     ) -> [Transmission] {
         var output = bytes
         PacketRewriter.apply(from: arrived, to: packet, layout, bytes: &output)
+        if packet.health.contains(.options) { fillOptions(of: &output, packet, at: now) }
         let mtu = configuration.interfaces[Int(packet.outInterface.raw)].mtu
         if output.count <= mtu, origin == nil {
             return [Transmission(interface: packet.outInterface, bytes: output)]
         }
         var origin = origin
-        // Observed on 6.18: a TCP header spread over two fragments is drawn together on the way, and
-        // the packet then leaves in new pieces instead of those it came in.
-        if packet.tuple.protocolNumber == IPProtocol.tcp, packet.transportByteCount >= 20,
-            let first = origin?.pieceEnds.first, first - layout.transportOffset < 20
-        {
-            origin?.pieceEnds = []
+        let needed = headerEnd(arrived, packet, layout)
+        if let pieces = origin?.pieceEnds, let first = pieces.first, first < needed {
+            origin?.pieceEnds = [needed] + pieces.filter { $0 > needed }
         }
         let outcome = Fragmenter.split(
             output.span, packet.tuple.family, mtu: mtu, origin: origin,
@@ -162,6 +191,42 @@ extension Node {
         case .fragments(let fragments):
             return fragments.map { Transmission(interface: packet.outInterface, bytes: $0) }
         }
+    }
+
+    /// Where the header ends that the path needed in one piece, in bytes from the packet's start.
+    ///
+    /// Observed on 6.18: a header spread over two fragments is drawn into the first on the way, and
+    /// the packet then leaves in other pieces than it came in. That is a TCP or SCTP header, and in
+    /// an ICMP error whatever translation has written into.
+    private func headerEnd(_ arrived: Packet, _ packet: Packet, _ layout: PacketLayout) -> Int {
+        func end(_ protocolNumber: UInt8, at offset: Int, _ present: Int, least: Int) -> Int {
+            switch protocolNumber {
+            case IPProtocol.tcp where present >= 20: offset + 20
+            case IPProtocol.sctp where present >= 12: offset + 12
+            default: offset + least
+            }
+        }
+        // The nat stations have every such error's quoted network header in one piece.
+        if packet.info.state == .related, ruleset.needsNAT(packet.tuple.family) {
+            let quotedHeader = packet.tuple.family == .ipv4 ? 20 : 40
+            guard arrived.quoted != packet.quoted else {
+                return layout.transportOffset + 8 + quotedHeader
+            }
+            return end(
+                packet.quoted.protocolNumber, at: layout.quotedTransportOffset,
+                Int(packet.quotedByteCount), least: 8)
+        }
+        return end(
+            packet.tuple.protocolNumber, at: layout.transportOffset,
+            Int(packet.transportByteCount), least: 0)
+    }
+
+    private func fillOptions(of packet: inout [UInt8], _ sent: Packet, at now: Moment) {
+        let egress = primaryAddress(of: sent.outInterface, .ipv4) ?? .zero
+        let time = configuration.epochNanoseconds &+ now.instant.nanoseconds
+        IPv4Options.forward(
+            &packet, from: egress,
+            millisecondsOfDay: UInt32(time / 1_000_000 % 86_400_000))
     }
 
     /// What is told about a packet: how it ended, and what a lookup of it finds now.

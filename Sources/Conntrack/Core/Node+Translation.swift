@@ -45,10 +45,13 @@ extension Node {
                 case .leave: continue
                 case .refuse: return PathEnd(.dropped, .nat, rule)
                 case .map(let range):
-                    NAT.setUp(slot, range, kind, in: &table, at: now)
-                    if case .masquerade = target {
+                    // A connection from before the rule stays unmapped, and tied to no interface.
+                    if case .masquerade = target,
+                        !table.records[slot].status.contains(.confirmed)
+                    {
                         table.rememberEgress(packet.outInterface, slot)
                     }
+                    NAT.setUp(slot, range, kind, in: &table, at: now)
                     return nil
                 }
             }
@@ -94,7 +97,7 @@ extension Node {
     }
 
     /// The first address of a family an interface has.
-    private func primaryAddress(of interface: InterfaceIndex, _ family: Family) -> Address? {
+    func primaryAddress(of interface: InterfaceIndex, _ family: Family) -> Address? {
         addresses(of: interface, family).first?.address
     }
 

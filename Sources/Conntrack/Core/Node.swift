@@ -163,6 +163,9 @@ public struct Node: ~Copyable {
     /// From routing to the last hook.
     mutating func route(_ packet: inout Packet, at now: Moment) -> PathEnd? {
         let family = packet.tuple.family
+        guard !packet.health.contains(.refusedOptions) else {
+            return PathEnd(.dropped, .refusedOptions)
+        }
         switch routing.destination(of: packet.tuple) {
         case .martian: return PathEnd(.dropped, .martian)
         case .none: return PathEnd(.dropped, .noRoute)
@@ -198,10 +201,8 @@ public struct Node: ~Copyable {
     private func fits(_ packet: Packet, _ egress: InterfaceIndex) -> Bool {
         let limit = configuration.interfaces[Int(egress.raw)].mtu
         if Int(packet.networkByteCount) <= limit { return true }
-        if packet.health.contains(.reassembled) {
-            return Int(packet.fragmentByteCount) <= limit
-        }
-        return packet.tuple.family == .ipv4 && !packet.health.contains(.dontFragment)
+        if packet.tuple.family == .ipv4, !packet.health.contains(.dontFragment) { return true }
+        return packet.health.contains(.reassembled) && Int(packet.fragmentByteCount) <= limit
     }
 
     /// Where among the stations at `.prerouting` fragments are put together; `nil` where nothing

@@ -58,6 +58,11 @@ extension Packet {
         timeToLive = header.timeToLive
         typeOfService = header.typeOfService
         if header.dontFragment { health.insert(.dontFragment) }
+        if header.headerByteCount > IPv4Header.minimumByteCount {
+            health.insert(.options)
+            let options = bytes.extracting(IPv4Header.minimumByteCount..<header.headerByteCount)
+            if !IPv4Options.areAcceptable(options) { health.insert(.refusedOptions) }
+        }
         if header.fragmentOffset != 0 {
             health.formUnion([.laterFragment, .noTuple])
             return
@@ -197,8 +202,9 @@ extension Packet {
         }
     }
 
-    /// The checksum covers what the coverage field says, and its pseudo header carries the number
-    /// of UDP: a peculiarity of the kernel (spec protocols.md §4).
+    /// The checksum covers what the coverage field says. Two peculiarities of the kernel: its pseudo
+    /// header carries the number of UDP (spec protocols.md §4), and in IPv4 only the low eight bits
+    /// of the length (observed on 6.18: docs/deviations.md).
     private mutating func readUDPLite(_ segment: Span<UInt8>, _ verifies: Bool) {
         guard let header = try? UDPHeader(parsing: segment) else { return }
         lengthField = header.lengthField
@@ -209,7 +215,7 @@ extension Packet {
         let sum = Checksum.transport(
             segment.extracting(0..<covered), tuple.family, source: tuple.source,
             destination: tuple.destination, protocolNumber: IPProtocol.udp,
-            byteCount: segment.count)
+            byteCount: tuple.family == .ipv4 ? segment.count & 0xff : segment.count)
         if sum != 0 { health.insert(.badChecksum) }
     }
 

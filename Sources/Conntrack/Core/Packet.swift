@@ -113,6 +113,10 @@ public struct PacketHealth: OptionSet, Sendable, Hashable, BitwiseCopyable {
     /// ICMP error quoting an ICMP header cut short behind its id: `Packet.quoted` names a flow, but
     /// is no tuple for the tracker.
     public static let quotesIdentifier = PacketHealth(rawValue: 1 << 12)
+    /// IPv4 options that routing refuses.
+    public static let refusedOptions = PacketHealth(rawValue: 1 << 13)
+    /// IPv4 options that are there at all: forwarding may change them.
+    public static let options = PacketHealth(rawValue: 1 << 14)
 }
 
 /// The fields of a TCP header that tracking reads.

@@ -22,6 +22,7 @@ public enum DropReason: String, Sendable, Hashable, BitwiseCopyable {
     case fragmentInvalid = "fragment_invalid"
     case malformed
     case martian
+    case refusedOptions = "ip_options"
     case tracker
     case natICMP = "nat_icmp_error"
 }

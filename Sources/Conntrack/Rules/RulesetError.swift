@@ -52,7 +52,7 @@ public struct RulesetError: Error, Sendable, Hashable, CustomStringConvertible {
 public enum RulesetLimits {
     public static let textByteCount = 8 << 20
     public static let tables = 256
-    public static let chains = 16_384
+    public static let chains = 65_536
     public static let rules = 131_072
     public static let statementsPerRule = 64
     /// Elements of all sets and maps together, after interface wildcards are spelled out.

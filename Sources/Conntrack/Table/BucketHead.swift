@@ -12,7 +12,7 @@ struct BucketHead: BitwiseCopyable {
     // Low to high: 8 bits length (saturating), 12 bits tags, 12 bits bound.
     private static let longest: UInt32 = 0xff
 
-    /// Links in the chain. 255 stands for 255 and more, and stays until the next walk.
+    /// Links in the chain; 255 stands for 255 and more, and stays until the next walk.
     var length: UInt32 { summary & 0xff }
 
     /// False where the chain has been too long to be counted here.

@@ -5,8 +5,10 @@
 
 /// What the collector remembers between runs.
 public struct Collector: Sendable, BitwiseCopyable {
-    /// The bucket the next run begins with; 0 begins a cycle. After the table has shrunk it may lie
-    /// beyond the end, where the run finds nothing and the cycle is over.
+    /// The bucket the next run begins with; 0 begins a cycle.
+    ///
+    /// In a table that has shrunk it may lie beyond the end: the run finds nothing, and the cycle is
+    /// over.
     public internal(set) var nextBucket: UInt32 = 0
     /// Running mean of remaining lives, in ticks.
     public internal(set) var mean: UInt32

@@ -7,7 +7,8 @@ import Testing
     private static let longLife: UInt32 = 100_000
 
     /// A head with one link for each hash.
-    private static func head(_ hashes: some Sequence<UInt32>, at now: Tick = Tick(0)) -> BucketHead {
+    private static func head(_ hashes: some Sequence<UInt32>, at now: Tick = Tick(0)) -> BucketHead
+    {
         var head = BucketHead()
         head.first = Link(Slot(0), .original)
         for hash in hashes {
@@ -58,9 +59,11 @@ import Testing
         #expect(head.length == 255 && !head.isLengthExact, "only a walk can tell")
     }
 
-    @Test("no deadline passes unnoticed, wherever the tick counter stands", arguments: [
-        UInt32(0), 1, 255, 256, 0x000f_ffff, 0x7fff_ff00, 0xffff_f000, 0xffff_ffff,
-    ])
+    @Test(
+        "no deadline passes unnoticed, wherever the tick counter stands",
+        arguments: [
+            UInt32(0), 1, 255, 256, 0x000f_ffff, 0x7fff_ff00, 0xffff_f000, 0xffff_ffff,
+        ])
     func noticesDeadlines(start: UInt32) {
         for life: UInt32 in [0, 1, 2, 250, 255, 256, 257, 750, 2499, 2500, 2501, 7500, 30_000] {
             var head = BucketHead()

@@ -17,7 +17,7 @@ extension Machine {
         return CollectorRun(tick: ticks, removed: node.table.collect(atTick: ticks))
     }
 
-    /// Waits for a run that completes a cycle. Returns all runs up to it.
+    /// Waits for a run that completes a cycle; returns all runs up to it.
     @discardableResult
     mutating func finishCycle() -> [CollectorRun] {
         var runs = [nextRun()]
@@ -32,7 +32,9 @@ extension Machine {
     }
 }
 
-/// gc.md §2: cycles, runs, and the mean that decides about the next cycle. All figures are exact.
+/// gc.md §2: cycles, runs, and the mean that decides about the next cycle.
+///
+/// All figures are exact.
 @Suite struct CollectorTests {
     /// A machine without timer rounding, at the moment before its first cycle.
     private static func machine(
@@ -63,9 +65,11 @@ extension Machine {
         #expect(machine.collector.nextRun == 250 + 14_755)
     }
 
-    @Test("gc.md cases 3 and 4: many connections with 1 s left", arguments: [
-        (1000, UInt32(1619)), (100_000, 1619), (500, 1889), (100, 5236), (10, 12_550),
-    ])
+    @Test(
+        "gc.md cases 3 and 4: many connections with 1 s left",
+        arguments: [
+            (1000, UInt32(1619)), (100_000, 1619), (500, 1889), (100, 5236), (10, 12_550),
+        ])
     func shortLives(connections: Int, interval: UInt32) {
         var machine = Self.machine(buckets: 16384)
         machine.enter(connections, life: 250)
@@ -75,15 +79,17 @@ extension Machine {
         #expect(machine.collector.seen == 100 + 2 * Int32(connections))
     }
 
-    @Test("gc.md cases 3, 5 and 20, §2.1: the interval after 2000 connections", arguments: [
-        // Ticks per second, seconds left, ticks to the next cycle.
-        (UInt32(250), UInt32(1), UInt32(1619)), (250, 3, 2095), (250, 10, 3760),
-        (250, 30, 8475), (250, 60, 15_000), (250, 120, 15_000), (250, 400, 15_000),
-        (1000, 1, 3740), (1000, 3, 5693), (1000, 10, 12_522), (1000, 30, 31_952),
-        (1000, 60, 60_000), (1000, 120, 60_000),
-        (100, 1, 964), (100, 3, 1149), (100, 10, 1795), (100, 30, 3615), (100, 60, 6000),
-        (100, 120, 6000),
-    ])
+    @Test(
+        "gc.md cases 3, 5 and 20, §2.1: the interval after 2000 connections",
+        arguments: [
+            // Ticks per second, seconds left, ticks to the next cycle.
+            (UInt32(250), UInt32(1), UInt32(1619)), (250, 3, 2095), (250, 10, 3760),
+            (250, 30, 8475), (250, 60, 15_000), (250, 120, 15_000), (250, 400, 15_000),
+            (1000, 1, 3740), (1000, 3, 5693), (1000, 10, 12_522), (1000, 30, 31_952),
+            (1000, 60, 60_000), (1000, 120, 60_000),
+            (100, 1, 964), (100, 3, 1149), (100, 10, 1795), (100, 30, 3615), (100, 60, 6000),
+            (100, 120, 6000),
+        ])
     func intervals(hertz: UInt32, seconds: UInt32, interval: UInt32) throws {
         var machine = Self.machine(rate: try #require(TickRate(hertz: hertz)))
         machine.enter(2000, life: seconds * hertz)
@@ -97,7 +103,9 @@ extension Machine {
 
     @Test("gc.md §2: what is left counts as at least 1 s and at most 300 s")
     func clamps() {
-        for (left, counted) in [(UInt32(1), UInt32(250)), (249, 250), (75_000, 75_000), (1 << 30, 75_000)] {
+        for (left, counted) in [
+            (UInt32(1), UInt32(250)), (249, 250), (75_000, 75_000), (1 << 30, 75_000),
+        ] {
             var one = Self.machine()
             one.enter(1, life: left)
             one.nextRun()
@@ -121,9 +129,11 @@ extension Machine {
         #expect(machine.count == 0)
     }
 
-    @Test("gc.md cases 7 and 8: the budget trips only at a further link", arguments: [
-        (257, [257]), (258, [257, 1]), (256, [256]), (514, [257, 257]),
-    ])
+    @Test(
+        "gc.md cases 7 and 8: the budget trips only at a further link",
+        arguments: [
+            (257, [257]), (258, [257, 1]), (256, [256]), (514, [257, 257]),
+        ])
     func exactBudget(expired: Int, removed: [Int]) {
         var machine = Self.machine()
         machine.enter(expired, life: 1)
@@ -132,9 +142,11 @@ extension Machine {
         #expect(machine.finishCycle().map(\.removed) == removed)
     }
 
-    @Test("gc.md case 20: removals per run at each tick rate", arguments: [
-        (UInt32(100), 641), (250, 257), (1000, 65),
-    ])
+    @Test(
+        "gc.md case 20: removals per run at each tick rate",
+        arguments: [
+            (UInt32(100), 641), (250, 257), (1000, 65),
+        ])
     func budgets(hertz: UInt32, removals: Int) throws {
         var machine = Self.machine(rate: try #require(TickRate(hertz: hertz)))
         machine.enter(1500, life: 1)
@@ -230,9 +242,11 @@ extension Machine {
         #expect(zip(runs, runs.dropFirst()).allSatisfy { $1.tick - $0.tick == 4 })
     }
 
-    @Test("gc.md §5.4: nearly empty tables of 262144 and 1048576 buckets take one run", arguments: [
-        UInt32(262_144), 1_048_576,
-    ])
+    @Test(
+        "gc.md §5.4: nearly empty tables of 262144 and 1048576 buckets take one run",
+        arguments: [
+            UInt32(262_144), 1_048_576,
+        ])
     func emptyScan(buckets: UInt32) {
         var machine = Self.machine(buckets: buckets)
         machine.enter(20, life: 75_000)

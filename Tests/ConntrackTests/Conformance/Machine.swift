@@ -80,7 +80,7 @@ struct Machine: ~Copyable {
 
     // MARK: Connections
 
-    /// The connection a tuple finds. Evicts nothing.
+    /// The connection a tuple finds; evicts nothing.
     func connection(_ tuple: Tuple, _ zones: ZonePair = .none) -> Slot? {
         node.table.peek(tuple, zones, .initial, at: now)?.slot
     }

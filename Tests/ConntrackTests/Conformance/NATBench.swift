@@ -71,7 +71,8 @@ final class NATBench {
     /// A packet that arrives, by default on the side its source address belongs to.
     @discardableResult
     func pass(
-        _ bytes: [UInt8], on interface: String? = nil, at location: SourceLocation = #_sourceLocation
+        _ bytes: [UInt8], on interface: String? = nil,
+        at location: SourceLocation = #_sourceLocation
     ) -> Passage {
         node.journal.clear()
         let ingress = interface.map(index(of:))
@@ -264,7 +265,7 @@ enum Chain {
         return """
             table \(family) \(kind)_\(hook)_\(place) {
                 chain c {
-                    type \(kind) hook \(hook) priority \(priority); policy accept;
+                    type \(kind) hook \(hook) priority \(priority)
                     \(rules)
                 }
             }

@@ -142,7 +142,9 @@ struct NATDestinationTests {
         #expect(other.out == "10.1.0.50:80 > 10.1.0.2:4000")
     }
 
-    @Test("nat.md case 17: numgen over three backends: drawn once a flow", arguments: ["random", "inc"])
+    @Test(
+        "nat.md case 17: numgen over three backends: drawn once a flow",
+        arguments: ["random", "inc"])
     func drawsOnce(_ kind: String) throws {
         let bench = try NATBench(
             Chain.prerouting(

@@ -28,7 +28,8 @@ struct NATMasqueradeTests {
         let other = Make.Flow("10.2.0.11 > 10.2.0.2").source
         #expect(bench.node.table.flushMasqueraded(srv, losing: other, at: moment) == 0)
         #expect(bench.node.count == 5)
-        let down = bench.node.table.flushMasqueraded(bench.index(of: "cli"), losing: nil, at: moment)
+        let down = bench.node.table.flushMasqueraded(
+            bench.index(of: "cli"), losing: nil, at: moment)
         #expect(down == 0)
         #expect(bench.node.table.flushMasqueraded(srv, losing: nil, at: moment) == 4)
         #expect(bench.table == ["10.1.0.9:1000 > 10.1.0.1:53 | 10.1.0.1:53 > 10.1.0.9:1000"])
@@ -84,6 +85,73 @@ struct NATMasqueradeTests {
         var held = try bench.hold(Make.udp("10.2.0.2:53 > 10.2.0.1:1000"))
         held.packet.outInterface = bench.index(of: "srv")
         #expect(bench.release(held) == "10.2.0.2:53 > 10.1.0.2:1000")
+    }
+
+    @Test("nat.md §2: a masquerade rule met by an older entry ties it to no interface")
+    func leavesOldEntriesAlone() throws {
+        // Observed on 6.18.44: neither another route nor the device going down ends it.
+        let bench = try NATBench(Chain.filter("forward", 0, "ct state new accept")) {
+            $0.interfaces.append(
+                Interface(name: "alt", addresses: NATBench.prefixes("10.4.0.1/24")))
+        }
+        let datagram = Make.udp("10.1.0.2:1000 > 10.2.0.2:53")
+        bench.pass(datagram)
+        try bench.replaceRules(Chain.postrouting("oifname \"srv\" counter masquerade"))
+        #expect(bench.pass(datagram).out == "10.1.0.2:1000 > 10.2.0.2:53")
+        #expect(bench.ruleCounters == [1])
+        bench.pass(Make.udp("10.2.0.2:53 > 10.1.0.2:1000"))
+        var held = try bench.hold(datagram)
+        held.packet.outInterface = bench.index(of: "alt")
+        #expect(bench.release(held) == "10.1.0.2:1000 > 10.2.0.2:53")
+        let flushed = bench.node.table.flushMasqueraded(
+            bench.index(of: "srv"), losing: nil, at: bench.node.moment(bench.now))
+        #expect(flushed == 0)
+    }
+
+    // MARK: Nat chains among each other
+
+    /// Observed on 6.18.44, as the next two.
+    @Test("nat.md §2: a nat chain that accepts leaves the decision to the next one")
+    func asksTheNextChain() throws {
+        let bench = try NATBench(
+            """
+            table ip n {
+                chain a { type nat hook postrouting priority 90; udp dport 53 counter accept; }
+                chain b { type nat hook postrouting priority 110; counter snat to 10.2.0.10; }
+                chain c { type nat hook postrouting priority 120; counter snat to 10.2.0.11; }
+            }
+            """)
+        let sent = bench.pass(Make.udp("10.1.0.2:1000 > 10.2.0.2:53"))
+        #expect(sent.out == "10.2.0.10:1000 > 10.2.0.2:53")
+        #expect(bench.ruleCounters == [1, 1, 0])
+    }
+
+    @Test("nat.md §1: a nat chain's priority orders it among nat chains alone")
+    func keepsItsPlace() throws {
+        let bench = try NATBench(
+            """
+            table ip n {
+                chain a { type nat hook postrouting priority 300; snat to 10.2.0.10; }
+                chain b { type nat hook prerouting priority 300; ip daddr 10.1.0.50 dnat to 10.2.0.2; }
+            }
+            """ + "\n" + Chain.filter("postrouting", 200, "ip saddr 10.2.0.10 counter")
+                + Chain.filter("postrouting", 99, "ip saddr 10.1.0.2 counter")
+                + Chain.filter("prerouting", 0, "ip daddr 10.2.0.2 counter")
+                + Chain.filter("prerouting", -101, "ip daddr 10.1.0.50 counter"))
+        #expect(
+            bench.pass(Make.udp("10.1.0.2:1000 > 10.1.0.50:53")).out
+                == "10.2.0.10:1000 > 10.2.0.2:53")
+        #expect(bench.ruleCounters == [1, 1, 1, 1])
+    }
+
+    @Test("nat.md §2: a nat chain may drop: no entry, nothing counted")
+    func dropsInNATChains() throws {
+        let bench = try NATBench(
+            Chain.postrouting("udp dport 99 drop\nip saddr 10.9.9.9 masquerade"))
+        let (sent, counters) = bench.counting {
+            bench.pass(Make.udp("10.1.0.2:1000 > 10.2.0.2:99"))
+        }
+        #expect(sent.reason == .rule && counters.isEmpty && bench.node.count == 0)
     }
 
     struct Subnet: CustomTestStringConvertible, Sendable {

@@ -48,7 +48,8 @@ struct NATPortSearchTests {
                 bench.pass(Make.udp("10.1.0.2:1000 > 10.2.0.2:80"))
             }
             #expect(sent.reason == .insertFailed)
-            #expect(counters == ["found": row.found, "drop": 1, "insert_failed": 1], "seed \(seed)")
+            #expect(
+                counters == ["found": row.found, "drop": 1, "insert_failed": 1], "seed \(seed)")
         }
     }
 

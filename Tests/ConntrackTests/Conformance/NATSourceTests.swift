@@ -204,7 +204,8 @@ struct NATSourceTests {
         "nat.md cases 7b, 7c: a range of one port that is the own one is not tested",
         arguments: [IPProtocol.tcp, IPProtocol.udp])
     func trustsASinglePort(_ number: UInt8) throws {
-        let bench = try NATBench(Chain.postrouting("meta l4proto { tcp, udp } snat to 10.2.0.10:5000"))
+        let bench = try NATBench(
+            Chain.postrouting("meta l4proto { tcp, udp } snat to 10.2.0.10:5000"))
         let make: (String) -> [UInt8] = { number == IPProtocol.tcp ? Make.tcp($0) : Make.udp($0) }
         #expect(bench.pass(make("10.1.0.2:5000 > 10.2.0.2:80")).sourcePort == 5000)
         let (second, counters) = bench.counting {

@@ -86,7 +86,8 @@ enum Make {
         private static func end(_ text: Substring) -> (Family, Address, UInt16) {
             var address = text
             var port: UInt16 = 0
-            let isBare = text.first != "[" && text.count { $0 == ":" } != 1
+            let isBare =
+                text.first == "[" ? text.last == "]" : text.count { $0 == ":" } != 1
             if !isBare, let colon = text.lastIndex(of: ":") {
                 address = text[..<colon]
                 let digits = text[text.index(after: colon)...]

@@ -36,8 +36,8 @@ struct TCPOpeningTests {
     func secondSYNHigher() {
         var x = Exchange()
         x.o(.syn, seq: 1000, "NEW SYN_SENT/120 U")
-        x.o(.syn, seq: 900_000, "NEW SYN_SENT/120 U")
-        x.r(.synAck, ack: 900_001, "ESTABLISHED-reply SYN_RECV/60")
+        x.o(.syn, seq: 900_000, with: .full(7), "NEW SYN_SENT/120 U flags 03,00 scales 7,0")
+        x.r(.synAck, ack: 900_001, with: .full(5), "ESTABLISHED-reply SYN_RECV/60 scales 7,5")
     }
 
     @Test("tcp.md case 3b: a SYN with a far lower ISN does not; its SYN-ACK is ignored")
@@ -148,6 +148,22 @@ struct TCPOpeningTests {
         x.r(.syn, seq: 5000, "ESTABLISHED-reply SYN_SENT2/120 ignored")
         x.r(.synAck, seq: 5000, ack: 1001, "ESTABLISHED-reply SYN_RECV/60")
         x.o(.ack, seq: 1001, ack: 5001, "ESTABLISHED ESTABLISHED/432000 A")
+    }
+
+    @Test("tcp.md §6.2 B: another SYN of R with a higher end replaces its first, and is accepted")
+    func secondSYNOfResponder() {
+        var x = Exchange()
+        x.o(.syn, seq: 1000, with: .full(7), "NEW SYN_SENT/120 U")
+        x.r(.syn, seq: 5000, with: .full(7), "ESTABLISHED-reply SYN_SENT2/120 flags 03,03")
+        x.expectWindows(o: "1001 / 1001 / 65535 / 7", r: "5001 / 5001 / 65535 / 7")
+        x.r(.syn, seq: 6000, win: 500, "ESTABLISHED-reply flags 03,13 scales 7,7")
+        // Not in SYN_SENT nor SYN_RECV: it only moves the window on.
+        x.expectWindows(o: "1001 / 1001 / 65535 / 7", r: "6001 / 5001 / 65535 / 7")
+        var y = Exchange()
+        y.o(.syn, seq: 1000, with: .full(7), "NEW SYN_SENT/120 U")
+        y.r(.synAck, seq: 5000, ack: 643_160_523, with: .full(7), "INVALID SYN_SENT/120 U")
+        y.r(.syn, seq: 6000, win: 500, with: .scale(3), "ESTABLISHED-reply SYN_SENT2/120")
+        y.expectWindows(o: "1001 / 1001 / 65535 / 7", r: "6001 / 6001 / 500 / 3")
     }
 
     @Test("tcp.md case 37: in SYN_RECV repeated SYN and SYN-ACK are ignored, R's ACK is not")

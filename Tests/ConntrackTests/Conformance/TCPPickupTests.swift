@@ -53,6 +53,15 @@ struct TCPPickupTests {
         x.expectEvents([])
     }
 
+    @Test("tcp.md §6.2 A: the answer to a keep-alive probe moves the prober's end")
+    func pickupOfProbe() {
+        var x = Exchange()
+        x.o(.ack, seq: 69_999, ack: 90_000, win: 500, "NEW ESTABLISHED/300 U")
+        x.r(.ack, seq: 90_000, ack: 70_000, win: 500, "ESTABLISHED-reply ESTABLISHED/300")
+        x.expect("O's end", x.tcp.original.end, 70_000)
+        x.expect("R's highest ACK", x.tcp.reply.maxAcknowledgment, 70_000)
+    }
+
     @Test("tcp.md case 43: hooks that come back begin window tracking anew")
     func hooksReturn() {
         let rules = """
@@ -73,6 +82,17 @@ struct TCPPickupTests {
         x.o(.pshAck, seq: 3_000_000, ack: 4_000_000, length: 100, "ESTABLISHED counted")
         x.r(.ack, seq: 4_000_000, ack: 3_000_100, "ESTABLISHED-reply counted")
         x.o(.ack, seq: 3_000_000, ack: 4_000_000, "ESTABLISHED")
+    }
+
+    @Test("tcp.md §6.6-5: a window nobody advertised yet is not enlarged")
+    func unknownWindow() {
+        var x = Exchange.plain()
+        // As when hooks come back: spec tcp.md §10.
+        x.node.table.forgetWindows(.ipv4, .initial)
+        x.o(.pshAck, seq: 1001, length: 100, "ESTABLISHED counted")
+        x.expectWindows(o: "1101 / 2101 / 1000 / 0", r: "5001 / 6001 / 0 / 0")
+        x.o(.pshAck, seq: 2101, length: 100, "ESTABLISHED counted")
+        x.expectWindows(o: "2201 / 2101 / 1000 / 0", r: "5001 / 6001 / 0 / 0")
     }
 
     @Test("tcp.md case 44: a pickup becomes assured with the packet after the first reply")

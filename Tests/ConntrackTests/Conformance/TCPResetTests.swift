@@ -68,6 +68,23 @@ struct TCPResetTests {
         x.r(.rst, seq: 5020, "ESTABLISHED-reply CLOSE/10 A")
     }
 
+    @Test("tcp.md §5.5-2d: only right behind it", arguments: [UInt32(5019), 5021])
+    func notBehindOwnData(sequence: UInt32) {
+        var x = Exchange.established()
+        x.r(.pshAck, length: 19, "ESTABLISHED/300 A")
+        x.r(.rst, seq: sequence, "ESTABLISHED-reply ESTABLISHED/10 A")
+    }
+
+    @Test("tcp.md §6.6-4: an older ACK does not lower the highest, below which a RST is INVALID")
+    func olderAck() {
+        var x = Exchange.established()
+        x.r(.pshAck, length: 100, "ESTABLISHED/300 A")
+        x.o(.ack, "ESTABLISHED/432000 A")
+        x.o(.ack, ack: 5001, "ESTABLISHED counted")
+        x.r(.rst, seq: 5050, "INVALID")
+        x.r(.rst, seq: 5101, "ESTABLISHED-reply CLOSE/10 A")
+    }
+
     @Test("tcp.md case 23h: not with a segment of the other side in between")
     func behindOwnDataInterrupted() {
         var x = Exchange.established()
@@ -94,6 +111,32 @@ struct TCPResetTests {
     func oldInSynReceived() {
         var x = Exchange.synReceived()
         x.o(.rst, seq: 999, "INVALID SYN_RECV/60")
+    }
+
+    @Test("tcp.md §5.5-3: a RST that acknowledges an unverified ACK closes at any sequence number")
+    func answersChallenge() {
+        var x = Exchange()
+        x.o(.syn, "NEW SYN_SENT/120 U")
+        x.r(.ack, seq: 145_824_453, ack: 643_160_523, "ESTABLISHED-reply SYN_SENT/120 ignored")
+        x.o(.rstAck, seq: 5_000_000, ack: 145_824_454, "INVALID SYN_SENT/120")
+        x.o(.rstAck, seq: 5_000_000, ack: 145_824_453, "ESTABLISHED CLOSE/10 counted")
+    }
+
+    @Test("tcp.md §6.3: in SYN_SENT a RST with sequence 0 has the one its side would send")
+    func zeroInSynSent() {
+        var x = Exchange()
+        x.o(.syn, "NEW SYN_SENT/120 U")
+        x.r(.synAck, seq: 145_824_453, ack: 643_160_523, "INVALID SYN_SENT/120 U")
+        x.r(.rstAck, seq: 0, ack: 1001, "ESTABLISHED-reply gone")
+    }
+
+    @Test("tcp.md §6.3: a RST+ACK with acknowledgment 0 acknowledges what was sent")
+    func zeroAcknowledgment() {
+        var x = Exchange()
+        x.next = [.o: 1_000_000, .r: 5000]
+        x.shakeHands(.full(7), .full(7))
+        x.r(.rstAck, ack: 0, "ESTABLISHED-reply CLOSE/10 A counted")
+        x.expect("R's highest ACK", x.tcp.reply.maxAcknowledgment, 1_000_001)
     }
 
     @Test(

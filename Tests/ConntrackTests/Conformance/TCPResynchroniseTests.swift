@@ -52,6 +52,18 @@ struct TCPResynchroniseTests {
         x.r(.rstAck, seq: 0, ack: 400_001, "ESTABLISHED-reply CLOSE/10 A counted")
     }
 
+    @Test("tcp.md §5.2-1, §6.1: on a pickup the answering side stays liberal, the other does not")
+    func onPickup() {
+        var x = Exchange()
+        x.o(.ack, seq: 70_000, ack: 90_000)
+        x.r(.ack, seq: 90_000, ack: 70_000)
+        x.o(.ack, seq: 70_000, ack: 90_000, "ESTABLISHED/432000 A flags 2a,2a")
+        x.o(.syn, seq: 400_000, with: .scale(7), "ESTABLISHED ESTABLISHED/432000 A ignored")
+        x.r(
+            .synAck, seq: 900_000, ack: 400_001, with: .scale(7),
+            "ESTABLISHED-reply SYN_RECV/60 A scales 7,7 flags 01,29")
+    }
+
     @Test("tcp.md case 21: a SYN of R and a SYN-ACK of O are INVALID on a live connection")
     func wrongWay() {
         var x = Exchange.established()

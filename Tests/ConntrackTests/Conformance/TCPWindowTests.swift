@@ -101,6 +101,14 @@ struct TCPWindowTests {
         x.r(.ack, ack: 1001, with: .sack((1200, 1300)), "ESTABLISHED-reply counted")
     }
 
+    @Test("tcp.md §6.6-6: a zero window leaves room for a probe")
+    func roomForProbe() {
+        var x = Exchange.plain()
+        x.o(.pshAck, length: 1000, "ESTABLISHED counted")
+        x.r(.ack, win: 0, "ESTABLISHED-reply counted")
+        x.expectWindows(o: "2001 / 2002 / 1000 / 0", r: "5001 / 6001 / 1000 / 0")
+    }
+
     @Test("tcp.md case 42: keep-alive probes count", arguments: [0, 1])
     func keepAlive(length: Int) {
         var x = Exchange.plain()
@@ -128,6 +136,39 @@ struct TCPTimeoutTests {
         x.sysctl("nf_conntrack_tcp_max_retrans", 1)
         x.sysctl("nf_conntrack_tcp_timeout_max_retrans", 77)
         x.o(.ack, "ESTABLISHED/77 A")
+    }
+
+    @Test("tcp.md §7: a FIN does not reset the repetitions, nor do they lengthen a shorter life")
+    func retransmissionsThenFIN() {
+        for (timeout, expected): (Int, Expected) in [
+            (120, "FIN_WAIT/120 A"), (1000, "FIN_WAIT/300 A"),
+        ] {
+            var x = Exchange.plain([
+                "nf_conntrack_tcp_timeout_fin_wait": timeout,
+                "nf_conntrack_tcp_timeout_unacknowledged": 2000,
+            ])
+            for _ in 0..<3 { x.o(.ack) }
+            x.expect("repetitions", x.tcp.retransmissions, 3)
+            x.o(.finAck, expected)
+        }
+    }
+
+    @Test("tcp.md §7 U3: only ESTABLISHED waits no longer than 300 s for its first reply")
+    func unrepliedLives() {
+        var x = Exchange([
+            "nf_conntrack_tcp_timeout_syn_sent": 1000,
+            "nf_conntrack_tcp_timeout_max_retrans": 5000,
+        ])
+        x.o(.syn, "NEW SYN_SENT/1000 U")
+    }
+
+    @Test("tcp.md §7-4: before the first ACK the last window is 0, so max_retrans bounds the life")
+    func boundBeforeFirstACK() {
+        var x = Exchange([
+            "nf_conntrack_tcp_timeout_syn_sent": 1000, "nf_conntrack_tcp_timeout_syn_recv": 500,
+        ])
+        x.o(.syn, "NEW SYN_SENT/300 U")
+        x.r(.synAck, "ESTABLISHED-reply SYN_RECV/300")
     }
 
     @Test("tcp.md case 32: a zero window shortens the life until a window opens")

@@ -178,10 +178,12 @@ private struct FullTable: ~Copyable {
         #expect(machine.send(newcomer).verdict == .forwarded, "the next one finds the room")
     }
 
-    @Test("table.md case 8: the range wraps from the last bucket to the first", arguments: [
-        (UInt32(1022), UInt32(7), true), (1022, 2, true), (1022, 1, true), (1022, 8, false),
-        (1023, 7, true), (1017, 7, true),
-    ])
+    @Test(
+        "table.md case 8: the range wraps from the last bucket to the first",
+        arguments: [
+            (UInt32(1022), UInt32(7), true), (1022, 2, true), (1022, 1, true), (1022, 8, false),
+            (1023, 7, true), (1017, 7, true),
+        ])
     func wraps(home: UInt32, offset: UInt32, isFound: Bool) {
         var full = FullTable(victimsAt: [offset], home: home)
         #expect(full.machine.bucket(full.victims[0]) == (home + offset) % 1024)

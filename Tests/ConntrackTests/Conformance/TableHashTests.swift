@@ -172,9 +172,11 @@ private struct PlainSipHash {
         #expect(hash.raw(tuple, zone: 0, namespaceMix: 1) != all[0])
     }
 
-    @Test("the bucket is the hash scaled to the table, whatever its size", arguments: [
-        UInt32(1), 2, 3, 512, 1000, 100_352, 262_144, 1 << 28,
-    ])
+    @Test(
+        "the bucket is the hash scaled to the table, whatever its size",
+        arguments: [
+            UInt32(1), 2, 3, 512, 1000, 100_352, 262_144, 1 << 28,
+        ])
     func scales(count: UInt32) {
         let buckets = Buckets(repeating: UInt8(0), count: count)
         var dice = Dice(seed: UInt64(count))

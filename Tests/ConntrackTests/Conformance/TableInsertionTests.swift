@@ -21,9 +21,11 @@ import Wire
         return (gotIn, machine.counters)
     }
 
-    @Test("table.md case 16: a chain of 51 links always takes one more, one of 81 never", arguments: [
-        (51, 300), (81, 0),
-    ])
+    @Test(
+        "table.md case 16: a chain of 51 links always takes one more, one of 81 never",
+        arguments: [
+            (51, 300), (81, 0),
+        ])
     func certainChains(length: Int, expected: Int) {
         let (gotIn, counters) = Self.insert(300, behind: length)
         #expect(gotIn == expected)
@@ -33,9 +35,11 @@ import Wire
         #expect(counters == refusals)
     }
 
-    @Test("table.md case 16: a chain of 52 to 80 links takes one more with falling chance", arguments: [
-        (52, 29.0 / 30), (65, 16.0 / 30), (80, 1.0 / 30),
-    ])
+    @Test(
+        "table.md case 16: a chain of 52 to 80 links takes one more with falling chance",
+        arguments: [
+            (52, 29.0 / 30), (65, 16.0 / 30), (80, 1.0 / 30),
+        ])
     func randomChains(length: Int, chance: Double) {
         // The limit L is uniform in 50...79, and one more gets in if length <= L + 1.
         let trials = 600

@@ -55,10 +55,12 @@ import Wire
         #expect(outcome.evicted >= 9999)
     }
 
-    @Test("policy.md P07d: among assured ones, u unassured let 1 - exp(-16 u / B) pass", arguments: [
-        // The live figures: B = 1048576 and 16 times as many of both.
-        (256, 0.061), (1024, 0.221), (4096, 0.632),
-    ])
+    @Test(
+        "policy.md P07d: among assured ones, u unassured let 1 - exp(-16 u / B) pass",
+        arguments: [
+            // The live figures: B = 1048576 and 16 times as many of both.
+            (256, 0.061), (1024, 0.221), (4096, 0.632),
+        ])
     func amongAssured(unassured: Int, chance: Double) {
         var machine = Machine(buckets: 65536, max: 8192, seed: UInt64(unassured))
         machine.enter(8192 - unassured, life: 108_000_000, assured: true)

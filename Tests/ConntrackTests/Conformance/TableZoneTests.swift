@@ -3,7 +3,9 @@ import Wire
 
 @testable import Conntrack
 
-/// table.md §3: zones. Rules that set them are not built yet; the table has them.
+/// table.md §3: zones.
+///
+/// Rules that set them are not built yet; the table has them.
 @Suite struct TableZoneTests {
     private static let originalOnly = ZonePair(original: 8, reply: 0)
     private static let bothWays = ZonePair(original: 7, reply: 7)

@@ -62,7 +62,7 @@ struct ChainGraph {
                 expected: "a chain without hook")
             if problems.last != problem { problems.append(problem) }
         }
-        problems += checkDepth(bases.map(\.chain))
+        if problems.isEmpty { problems += checkDepth(bases.map(\.chain)) }
         for place in reachable(bases) {
             for restricted in nodes[place.chain].restricted
             where !restricted.hooks.contains(place.hook)

@@ -38,7 +38,10 @@ extension RulesetCompiler {
             var bits: UInt64 = 0
             for part in parts { bits |= try constant(part, type).low }
             return Address(bits)
-        case .address, .prefix, .range, .list, .set, .namedSet, .concatenation, .selector,
+        case .list:
+            throw NoValue(
+                expression, type, "\(type.description); several stand in a set '{ … }'")
+        case .address, .prefix, .range, .set, .namedSet, .concatenation, .selector,
             .numberGenerator, .hash, .map, .verdict:
             throw NoValue(expression, type)
         }
@@ -141,6 +144,9 @@ extension RulesetCompiler {
         let isQuoted = expression.text.hasPrefix("\"")
         guard isQuoted || pattern.utf8.first?.isDigit != true else {
             throw fail(expression, expected: "a name; one that begins with a digit in quotes")
+        }
+        guard isQuoted || !RulesetParser.reservedWords.contains(pattern) else {
+            throw fail(expression, expected: "a name; a word of the language in quotes")
         }
         guard !pattern.isEmpty, pattern != "*" else {
             throw fail(expression, expected: "a name, or the beginning of one before '*'")

@@ -72,8 +72,12 @@ extension RulesetCompiler {
     }
 
     mutating func require(_ transport: UInt8, at expression: Expression) throws(Stop) {
-        let known = layers.transports.first { $0 != transport } ?? layers.transport
-        if let known, known != transport {
+        guard layers.transports.allSatisfy({ $0 == transport }) else {
+            throw fail(
+                expression,
+                expected: "a field that all protocols of the rule's set have, such as 'th dport'")
+        }
+        if let known = layers.transport, known != transport {
             let name = Vocabulary.protocols.first { $0.value == UInt64(known) }?.name
             throw fail(
                 expression,

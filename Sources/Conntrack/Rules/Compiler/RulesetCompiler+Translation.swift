@@ -41,8 +41,10 @@ extension RulesetCompiler {
         let here = Expression(
             kind: .word(statement.text), position: statement.position, text: statement.text)
         switch (self.syntax.tables[table].family, syntax.family) {
-        case (.ip, .ipv6?), (.ip6, .ipv4?):
-            throw fail(here, expected: "the family of its table")
+        case (.ip, .ipv6?):
+            throw fail(here, expected: "'\(statement.text) to', for an address of IPv4")
+        case (.ip6, .ipv4?):
+            throw fail(here, expected: "'\(statement.text) to', for an address of IPv6")
         case (.ip, _): return .ipv4
         case (.ip6, _): return .ipv6
         case (.inet, let family?):

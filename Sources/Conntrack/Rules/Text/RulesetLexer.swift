@@ -24,7 +24,7 @@ struct RulesetToken: Sendable {
         case variable
         /// `@name`; the token's text is the name.
         case setName
-        /// One of the signs in `RulesetLexer.signs`.
+        /// One of `RulesetLexer.signs` or `.doubleSigns`.
         case sign
         case newline
         case end
@@ -53,11 +53,10 @@ struct RulesetToken: Sendable {
 }
 
 struct RulesetLexer {
-    /// Longer signs before their prefixes.
-    private static let signs = [
-        "==", "!=", "<=", ">=", "<<", ">>", "&&", "{", "}", "(", ")", "[", "]", ",", ":", "=",
-        "!", "<", ">", "&", "|", "^", "/", "-", ".", "*", "+", ";", "~",
-    ].map { (text: $0, bytes: Array($0.utf8)) }
+    private static let signs = Array("{}()[],:=!<>&|^/-.*+;~".utf8)
+    private static let doubleSigns = ["==", "!=", "<=", ">=", "<<", ">>", "&&"].map {
+        Array($0.utf8)
+    }
 
     private let source: [UInt8]
     private var offset = 0
@@ -104,11 +103,11 @@ struct RulesetLexer {
         if byte.startsWord {
             return word(from: position)
         }
-        for sign in Self.signs where source[start...].starts(with: sign.bytes) {
-            offset += sign.bytes.count
-            return token(.sign, sign.text, start, position)
-        }
         offset += 1
+        if Self.signs.contains(byte) {
+            if let second = peek(), Self.doubleSigns.contains([byte, second]) { offset += 1 }
+            return token(.sign, text(start, offset), start, position)
+        }
         while let next = peek(), next & 0xC0 == 0x80 { offset += 1 }
         throw Failure(
             position: position, bytes: start..<offset, found: "'\(printable(start, offset))'",

@@ -163,7 +163,7 @@ extension RulesetParser {
         let priority = try priority(at: hook)
         if kind == .nat, priority <= HookPriority.conntrack {
             throw fail(
-                at: priorityToken,
+                at: priorityToken.position, found: "'\(text(from: priorityToken, limit: 48))'",
                 expected: "a priority above \(HookPriority.conntrack) for a chain of type nat")
         }
         let base = BaseChainSyntax(

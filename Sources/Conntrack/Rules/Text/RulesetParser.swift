@@ -258,7 +258,9 @@ struct RulesetParser {
     static func nearest(to word: String, in words: [String]) -> String? {
         var best: (word: String, distance: Int)?
         for candidate in words where candidate != word {
-            let distance = EditDistance.between(candidate, word)
+            var distance = EditDistance.between(candidate, word)
+            // Two letters the wrong way round are one slip.
+            if distance == 2, candidate.utf8.sorted() == word.utf8.sorted() { distance = 1 }
             if distance < best?.distance ?? .max { best = (candidate, distance) }
         }
         guard let best, best.distance <= max(1, word.utf8.count / 3) else { return nil }
