@@ -96,7 +96,7 @@ let package = Package(
             ],
             swiftSettings: strict),
         .testTarget(
-            name: "VerifyTests", dependencies: ["Report", "Fuzz", "Verify"],
+            name: "VerifyTests", dependencies: ["Wire", "Report", "Fuzz", "Verify"],
             swiftSettings: strict),
         .testTarget(name: "FuzzTests", dependencies: ["Fuzz"], swiftSettings: strict),
         .testTarget(

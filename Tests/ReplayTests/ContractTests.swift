@@ -20,7 +20,7 @@ import Wire
             }
         }
         #expect(Recordings.names.count == 49)
-        #expect(count == 12_800)
+        #expect(count == 15_640)
     }
 
     /// An outcome with every key in use.
@@ -47,6 +47,10 @@ import Wire
         tcp.originalFlags = 3
         tcp.replyFlags = 35
         entry.tcp = tcp
+        var sctp = SCTPRecord(state: "ESTABLISHED")
+        sctp.originalTag = .max
+        sctp.replyTag = 0
+        entry.sctp = sctp
         entry.mark = 42
         entry.zone = 0
         entry.originalZone = 8

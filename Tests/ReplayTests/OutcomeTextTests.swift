@@ -42,6 +42,19 @@ import Testing
         )
     }
 
+    @Test("an association shows its state")
+    func tellsAssociations() {
+        var outcome = Self.outcome("established", "forwarded")
+        outcome.tuple?.proto = 132
+        var entry = EntryRecord(
+            proto: 132, original: Self.tuple("10.0.0.2", 40_001, "198.51.100.7", 80),
+            reply: Self.tuple("198.51.100.7", 80, "10.0.0.2", 40_001), status: ["ASSURED"])
+        entry.timeout = 210
+        entry.sctp = SCTPRecord(state: "ESTABLISHED")
+        outcome.entry = entry
+        #expect(text.line(outcome).hasSuffix("established  forwarded  [ESTABLISHED 210 s assured]"))
+    }
+
     @Test("a packet a rule dropped")
     func tellsDrops() {
         var outcome = Self.outcome("invalid", "dropped")

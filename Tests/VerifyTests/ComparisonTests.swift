@@ -1,6 +1,7 @@
 import Report
 import Testing
 import Verify
+import Wire
 
 @Suite struct ComparisonTests {
     /// A packet of a translated flow, as one arm tells it.
@@ -156,6 +157,31 @@ import Verify
         right.out = nil
         let differences = comparison.differences(expected: left, found: right)
         #expect(differences.isEmpty == isFine)
+    }
+
+    /// An SCTP packet with two source ports, each with the CRC that goes with it.
+    private static func association(port: UInt16, changing byte: Int? = nil) -> PacketOutcome {
+        let builder = PacketBuilder(
+            .ipv4, from: Address(ipv4: 0xcb00_7101), to: Address(ipv4: 0xc633_6407))
+        var bytes = builder.sctp(
+            from: port, to: 80, tag: 7, chunks: [.init(type: 3, value: [1, 2, 3])])
+        if let byte { bytes[byte] ^= 1 }
+        return outcome(port: Int(port), bytes: OutcomeRecorder.hex(bytes))
+    }
+
+    @Test("two SCTP packets with paired ports agree if both CRCs are right and the rest is equal")
+    func pairsAssociations() {
+        var comparison = Comparison(ruleset: "")
+        let one = Self.association(port: 40_001)
+        #expect(
+            comparison.differences(expected: one, found: Self.association(port: 50_002)).isEmpty)
+        // The CRC, the tag, the chunk.
+        for byte in [30, 27, 36] {
+            let other = Self.association(port: 50_002, changing: byte)
+            #expect(
+                comparison.differences(expected: one, found: other).map(\.kind) == [.output],
+                "byte \(byte)")
+        }
     }
 
     @Test("a packet with a paired port and a wrong checksum is a difference")

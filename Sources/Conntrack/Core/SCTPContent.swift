@@ -91,6 +91,13 @@ public struct SCTPDefect: Sendable, Hashable, BitwiseCopyable {
     public var lengthField: UInt16
     /// Whether this chunk, or one before it, is one that must stand alone.
     public var standsAlone: Bool
+
+    public init(number: UInt16, type: UInt8, lengthField: UInt16, standsAlone: Bool) {
+        self.number = number
+        self.type = type
+        self.lengthField = lengthField
+        self.standsAlone = standsAlone
+    }
 }
 
 /// One chunk that may move an association.

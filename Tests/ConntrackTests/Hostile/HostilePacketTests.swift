@@ -35,6 +35,8 @@ struct HostilePacketTests {
         configuration.sysctl.buckets = 512
         configuration.sysctl.accounting = true
         configuration.sysctl.logInvalid = 255
+        // Without it what is flipped gets past the checksum, into the state machines.
+        configuration.sysctl.checksum = seed % 2 == 0
         configuration.interfaces = [
             Interface(
                 name: "lan",
@@ -78,6 +80,14 @@ struct HostilePacketTests {
             let datagram = builder.udp(
                 from: 5000, to: 53, payload: [UInt8](repeating: 1, count: 1400))
             packets += [syn, data, datagram]
+            packets.append(
+                builder.sctp(
+                    from: 40000, to: 2905, tag: 0,
+                    chunks: [.init(type: 1, value: [UInt8](repeating: 7, count: 16))]))
+            packets.append(
+                builder.sctp(
+                    from: 40000, to: 2905, tag: 0x0707_0707,
+                    chunks: [4, 7, 5, 8, 9, 6, 0, 3].map { .init(type: $0, value: [1, 2, 3]) }))
             packets.append(
                 builder.icmp(
                     type: builder.family == .ipv4 ? 8 : 128, code: 0, identifier: 7, sequence: 1,

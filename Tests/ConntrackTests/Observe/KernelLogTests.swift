@@ -109,6 +109,13 @@ import Testing
             KernelLog.Line(at: .start + .seconds(123_456), "x").dmesg == "[123456.000000] x")
     }
 
+    @Test("dmesg puts what follows a line feed below the beginning of the text (observed)")
+    func printsLines() {
+        #expect(
+            KernelLog.Line(at: Instant(nanoseconds: 6_274_780_058_000), "flag 1\n IN=tun0").dmesg
+                == "[ 6274.780058] flag 1\n                IN=tun0")
+    }
+
     @Test("the log forgets its oldest lines and says how many")
     func forgets() {
         var log = Self.log()

@@ -134,6 +134,22 @@ import Wire
         #expect(listed.listing.saveLine(listed.entry) == saved)
     }
 
+    @Test("conntrack -o save has the tags of SCTP, but not in a DESTROY (observed on 1.4.7)")
+    func savesTags() {
+        var listed = ListedEntry(
+            "sctp     132 99 CLOSED src=10.0.0.2 dst=10.0.1.2 sport=11 dport=20 [UNREPLIED] src=10.0.1.2 dst=10.0.0.2 sport=20 dport=11 mark=0 use=1"
+        )
+        listed.entry.tagReply = 70000
+        let saved =
+            "-A -t 99 -u UNSET -s 10.0.0.2 -d 10.0.1.2 -r 10.0.1.2 -q 10.0.0.2 -p sctp --sport 11 --dport 20 --reply-port-src 20 --reply-port-dst 11 --state CLOSED"
+        let tags = " --orig-vtag 0 --reply-vtag 70000"
+        #expect(listed.listing.saveLine(listed.entry) == saved + tags)
+        for (kind, end) in [(EventKind.new, tags), (.update, tags), (.destroy, "")] {
+            let event = ConntrackEvent(kind, listed.entry, hasProtocolPart: true, at: .start)
+            #expect(listed.listing.eventSaveLine(event) == saved + end)
+        }
+    }
+
     @Test("conntrack -L -o xml, byte for byte")
     func printsXML() {
         let listed = Fixture.output(of: "conntrack -L -o id", in: "conntrack_L_ext_id_ts.txt")

@@ -4,6 +4,9 @@ import Wire
 
 /// The kernel's words about packets it refused.
 @Suite struct TrackerRemarkTests {
+    private static let defect = SCTPDefect(
+        number: 1, type: 0, lengthField: 4, standsAlone: true)
+
     static let rows: [(TrackerRemark, String)] = [
         (TrackerRemark(6, .tcpInvalidNew), "nf_ct_proto_6: invalid new"),
         (TrackerRemark(6, .tcpInvalidRST), "nf_ct_proto_6: invalid rst"),
@@ -41,6 +44,21 @@ import Wire
             "nf_ct_proto_6: packet (index 4, dir 1) response for index 4 lower timeout to 75000"
         ),
         (TrackerRemark(1, .badICMPChecksum), "nf_ct_proto_1: bad hw icmp checksum"),
+        (TrackerRemark(132, .sctpShortPacket), "nf_ct_proto_132: nf_ct_sctp: short packet"),
+        (TrackerRemark(132, .sctpBadCRC), "nf_ct_proto_132: nf_ct_sctp: bad CRC"),
+        (
+            TrackerRemark(132, .sctpInvalidState(old: 8, .reply, type: 1)),
+            "nf_ct_proto_132: Invalid, old_state 8, dir 1, type 1"
+        ),
+        (
+            TrackerRemark(
+                132, .sctpVerificationTag(found: 0x333, expected: 0x222, .original)),
+            "nf_ct_proto_132: verification tag check failed 33030000 vs 22020000 for dir 0"
+        ),
+        (
+            TrackerRemark(132, .sctpChunks(defect)),
+            "nf_ct_proto_132: do_basic_checks failed. chunk num 1, type 0, len 1024 flag 1"
+        ),
         (TrackerRemark(58, .redirectTooShort), "nf_ct_proto_58: short redirect"),
         (TrackerRemark(58, .redirectWithoutOptions), "nf_ct_proto_58: redirect without options"),
         (
@@ -65,11 +83,35 @@ import Wire
         #expect(remark.line == line)
     }
 
+    @Test("what stands between the words and the packet, as observed on 6.18")
+    func ends() {
+        let rows: [(TrackerRemark.Text, String)] = [
+            (.sctpBadCRC, "nf_ct_proto_132: nf_ct_sctp: bad CRC  IN="),
+            (.sctpShortPacket, "nf_ct_proto_132: nf_ct_sctp: short packet  IN="),
+            (
+                .sctpChunks(Self.defect),
+                "nf_ct_proto_132: do_basic_checks failed. chunk num 1, type 0, len 1024 flag 1\n IN="
+            ),
+            (
+                .sctpInvalidState(old: 8, .reply, type: 1),
+                "nf_ct_proto_132: Invalid, old_state 8, dir 1, type 1 IN="
+            ),
+        ]
+        for (text, line) in rows {
+            #expect(TrackerRemark(132, text).logLine(dump: "IN=") == line)
+        }
+    }
+
     @Test("the samples of a live kernel begin with these words")
     func matchesSamples() {
         let lines = Fixture.lines("samples/dmesg_log_invalid.txt")
-        for (remark, line) in Self.rows where ![6, 1].contains(remark.protocolNumber) {
-            #expect(lines.contains { $0.contains("] " + line + " IN=") }, "\(line)")
+        let unsampled: [TrackerRemark.Text] = [
+            .sctpShortPacket, .sctpInvalidState(old: 8, .reply, type: 1),
+        ]
+        for (remark, _) in Self.rows
+        where ![6, 1].contains(remark.protocolNumber) && !unsampled.contains(remark.text) {
+            let line = remark.logLine(dump: "IN=").prefix { $0 != "\n" }
+            #expect(lines.contains { $0.contains("] " + line) }, "\(line)")
         }
     }
 }
