@@ -58,7 +58,8 @@ extension RulesetParser {
         nesting += 1
         guard nesting <= RulesetLimits.nestingDepth else {
             throw fail(
-                expected: "at most \(RulesetLimits.nestingDepth) nested parentheses, sets or hashes")
+                expected: "at most \(RulesetLimits.nestingDepth) nested parentheses, sets or "
+                    + "hashes")
         }
     }
 
