@@ -1,7 +1,9 @@
 internal import Wire
 
 extension PortPairs {
-    /// Clears the CRC of a whole SCTP packet, if it is right. Returns whether it was.
+    /// Clears the CRC of a whole SCTP packet, if it is right.
+    ///
+    /// Returns whether it was.
     ///
     /// Unlike the checksums of others it keeps no sum: packets with different ports can only be
     /// compared without it.

@@ -29,8 +29,9 @@ extension Packet {
     /// Bytes of an INIT or INIT ACK up to its optional parameters (RFC 9260 §3.3.2).
     private static let initiationByteCount = 20
 
-    /// The field behind the chunk header, provided the whole fixed part is there. What length
-    /// the chunk claims does not matter.
+    /// The field behind the chunk header, provided the whole fixed part is there.
+    ///
+    /// What length the chunk claims does not matter.
     private static func initiateTag(of chunk: SCTPChunk, in segment: Span<UInt8>) -> UInt32? {
         guard chunk.offset + initiationByteCount <= segment.count else { return nil }
         return segment.bigEndianUInt32(at: chunk.offset + SCTPChunk.headerByteCount)

@@ -31,7 +31,9 @@ public struct SCTPChunkWalk: Sendable {
         content.verificationTag = verificationTag
     }
 
-    /// Takes the next chunk. Behind a defect nothing is looked at.
+    /// Takes the next chunk.
+    ///
+    /// Behind a defect nothing is looked at.
     ///
     /// - Parameters:
     ///   - initiateTag: of an INIT or INIT ACK; `nil` where the packet ends before it.
@@ -72,7 +74,9 @@ public struct SCTPChunkWalk: Sendable {
         SCTPChunkSet(.initiation), SCTPChunkSet(.initiationAck), SCTPChunkSet(.shutdownComplete),
     ]
 
-    /// Leads every state on. Returns whether any moved.
+    /// Leads every state on.
+    ///
+    /// Returns whether any moved.
     private mutating func move(_ kind: SCTPChunkKind) -> Bool {
         let old = targets
         targets.original = SCTPTransitions.lead(old.original, on: kind, .original)

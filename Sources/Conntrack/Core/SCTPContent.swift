@@ -70,7 +70,9 @@ public struct SCTPChunkSet: OptionSet, Sendable, Hashable, BitwiseCopyable {
     @inlinable
     public init(rawValue: UInt16) { self.rawValue = rawValue }
 
-    /// The set of one kind. Bits are those of the kinds' raw values.
+    /// The set of one kind.
+    ///
+    /// Bits are those of the kinds' raw values.
     public init(_ kind: SCTPChunkKind) { rawValue = 1 << UInt16(kind.rawValue) }
 
     public static let data = SCTPChunkSet(rawValue: 1 << 11)
@@ -145,7 +147,9 @@ public struct SCTPContent: Sendable, Hashable, BitwiseCopyable {
         SCTPStep(code: codes >> (UInt64(index) * 4) & 0xf)
     }
 
-    /// Appends a step. There is room for sixteen, and no packet needs more: see `SCTPChunkWalk`.
+    /// Appends a step.
+    ///
+    /// There is room for sixteen, and no packet needs more: see `SCTPChunkWalk`.
     mutating func append(_ step: SCTPStep) {
         codes |= step.code << (UInt64(stepCount) * 4)
         stepCount &+= 1

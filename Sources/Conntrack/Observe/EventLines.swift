@@ -15,8 +15,9 @@ extension Listing {
             event.entry, .event(event.kind, hasProtocolPart: event.hasProtocolPart), at: event.at)
     }
 
-    /// A line of `conntrack -E -o save`: the line of the listing, whatever the event. A DESTROY
-    /// has no verification tags.
+    /// A line of `conntrack -E -o save`: the line of the listing, whatever the event.
+    ///
+    /// A DESTROY has no verification tags.
     public func eventSaveLine(_ event: ConntrackEvent) -> String {
         saveLine(event.entry, hasTags: event.kind != .destroy && event.hasProtocolPart)
     }

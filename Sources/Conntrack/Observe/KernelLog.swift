@@ -12,8 +12,9 @@ public struct KernelLog: Sendable {
             self.text = text
         }
 
-        /// As `dmesg` prints it: seconds since the run began, six decimals, the text. Where the
-        /// text has a line feed, the rest stands below its beginning.
+        /// As `dmesg` prints it: seconds since the run began, six decimals, the text.
+        ///
+        /// Where the text has a line feed, the rest stands below its beginning.
         public var dmesg: String {
             let micros = at.nanoseconds / 1000
             let seconds = String(micros / 1_000_000)
@@ -21,8 +22,8 @@ public struct KernelLog: Sendable {
             let fraction = TimeBase.padded(micros % 1_000_000, digits: 6)
             let stamp = "[\(padding)\(seconds).\(fraction)] "
             let margin = "\n" + String(repeating: " ", count: stamp.count)
-            return stamp + text.split(separator: "\n", omittingEmptySubsequences: false)
-                .joined(separator: margin)
+            let lines = text.split(separator: "\n", omittingEmptySubsequences: false)
+            return stamp + lines.joined(separator: margin)
         }
     }
 

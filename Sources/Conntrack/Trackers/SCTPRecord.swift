@@ -46,7 +46,9 @@ struct SCTPRecord: Hashable, BitwiseCopyable {
     }
 
     /// The direction of the last HEARTBEAT with a tag that was not expected, until it is answered
-    /// or one with the right tag comes. `nil` for none.
+    /// or one with the right tag comes.
+    ///
+    /// `nil` for none.
     var strayHeartbeat: Direction? {
         get {
             if history.contains(.strayHeartbeatFromOriginal) { return .original }

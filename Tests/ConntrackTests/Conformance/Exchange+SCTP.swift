@@ -68,8 +68,9 @@ extension Exchange {
             chunks: chunks)
     }
 
-    /// Brings an association into a state by the shortest way. O's packets carry the tag 0xb, R's
-    /// 0xa, once both are known.
+    /// Brings an association into a state by the shortest way.
+    ///
+    /// O's packets carry the tag 0xb, R's 0xa, once both are known.
     static func association(
         in state: SCTPState, _ sysctls: KeyValuePairs<String, Int> = [:]
     ) -> Exchange {

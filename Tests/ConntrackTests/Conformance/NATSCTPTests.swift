@@ -3,10 +3,13 @@ import Wire
 
 @testable import Conntrack
 
-/// Translated SCTP: spec nat.md §5, and what was observed on 6.18 of its CRC. The bench checks the
-/// CRC of everything that leaves it.
+/// Translated SCTP: spec nat.md §5, and what was observed on 6.18 of its CRC.
+///
+/// The bench checks the CRC of everything that leaves it.
 struct NATSCTPTests {
-    private static func wrong(_ builder: inout PacketBuilder) { builder.overrides.crc = 0x0102_0304 }
+    private static func wrong(_ builder: inout PacketBuilder) {
+        builder.overrides.crc = 0x0102_0304
+    }
 
     @Test("nat.md §5: addresses and ports change, and the CRC with them")
     func translates() throws {
@@ -50,7 +53,8 @@ struct NATSCTPTests {
         let packet = Make.sctp(
             "10.1.0.2:1000 > 10.2.0.2:20", tag: 0, [.initiation(0xa)], Self.wrong)
         for verifies in [true, false] {
-            let rules = verifies ? NATSourceTests.toTen : Chain.postrouting("udp dport 1 masquerade")
+            let rules =
+                verifies ? NATSourceTests.toTen : Chain.postrouting("udp dport 1 masquerade")
             let bench = try NATBench(rules) { $0.sysctl.checksum = verifies }
             let sent = bench.pass(packet)
             #expect(sent.state == (verifies ? "invalid" : "new"))

@@ -4,8 +4,9 @@ import Wire
 @testable import Conntrack
 
 /// Several chunks in one packet: what may stand together, what is kept of a packet that is refused
-/// half-way, and that the summary of a packet is as good as the packet. Observed on 6.18 where spec
-/// protocols.md §7 leaves it open.
+/// half-way, and that the summary of a packet is as good as the packet.
+///
+/// Observed on 6.18 where spec protocols.md §7 leaves it open.
 @Suite("SCTP bundles")
 struct SCTPBundleTests {
     // MARK: Which chunks may stand together (step 2)

@@ -51,7 +51,9 @@ struct SCTPChunkWalkTests {
         return record
     }
 
-    @Test("every association takes a packet as it takes the packet's summary", arguments: UInt64(0)..<200)
+    @Test(
+        "every association takes a packet as it takes the packet's summary",
+        arguments: UInt64(0)..<200)
     func isExact(seed: UInt64) {
         var dice = Dice(seed: seed)
         let settings = TrackerSettings(Sysctl(), .reference, .linux6_18)

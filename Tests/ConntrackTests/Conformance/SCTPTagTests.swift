@@ -4,7 +4,9 @@ import Wire
 @testable import Conntrack
 
 /// Whose verification tag a packet carries, and what HEARTBEAT, INIT and INIT ACK make of it: spec
-/// protocols.md §7 steps 4 to 6. What they leave open was observed on 6.18.
+/// protocols.md §7 steps 4 to 6.
+///
+/// What they leave open was observed on 6.18.
 @Suite("SCTP tags")
 struct SCTPTagTests {
     // MARK: Chunk by chunk

@@ -3,7 +3,9 @@ import Wire
 
 @testable import Conntrack
 
-/// SCTP associations: spec protocols.md §7 and §14. What §7 leaves open was observed on 6.18.
+/// SCTP associations: spec protocols.md §7 and §14.
+///
+/// What §7 leaves open was observed on 6.18.
 @Suite("SCTP")
 struct SCTPTests {
     // MARK: A life
