@@ -51,8 +51,14 @@ public struct FuzzNode: Sendable, Hashable {
         self.tracking = tracking
     }
 
+    /// Sets `net.netfilter.` + `name`, once or anew.
     mutating func set(_ name: String, _ value: Int) {
-        sysctlNames.append("net.netfilter." + name)
+        let name = "net.netfilter." + name
+        if let place = sysctlNames.firstIndex(of: name) {
+            sysctlValues[place] = value
+            return
+        }
+        sysctlNames.append(name)
         sysctlValues.append(value)
     }
 

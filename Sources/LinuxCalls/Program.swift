@@ -58,7 +58,9 @@ public struct Program: Sendable {
         }
         let words = unsafe Self.copy([path] + arguments)
         let environment = unsafe Self.copy(["PATH=/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL=C"])
-        defer { unsafe (words + environment).forEach { unsafe free($0) } }
+        defer {
+            for unsafe word in unsafe words + environment { unsafe free(word) }
+        }
         var process: pid_t = 0
         let code = unsafe posix_spawn(&process, path, &actions, nil, words, environment)
         guard code == 0 else { throw SystemCallError(call: "posix_spawn \(path)", code: code) }

@@ -8,8 +8,11 @@ struct PacketKeys: Sendable {
     /// the answer to the packet it quotes, for a fragment that of its datagram.
     var lookup: FlowTuple?
 
-    init(_ packet: [UInt8], _ fragments: inout FragmentMemory) {
-        guard let header = NetworkHeader(packet, at: 0) else { return }
+    init(_ bytes: [UInt8], _ fragments: inout FragmentMemory) {
+        guard let header = NetworkHeader(bytes, at: 0) else { return }
+        // What stands behind the packet's end is the link's padding.
+        let hasPadding = header.end < bytes.count && header.end >= header.payload
+        let packet = hasPadding ? Array(bytes[..<header.end]) : bytes
         guard header.fragment != nil else {
             read(packet, header)
             return
@@ -17,6 +20,8 @@ struct PacketKeys: Sendable {
         if !header.isLaterFragment {
             own = FlowTuple(packet, header)
             lookup = own
+            // Such a piece is not put together with others; it passes by itself.
+            if header.family == .ipv6, !header.hasWholeTransportHeader(packet) { return }
         }
         switch fragments.note(packet, header) {
         case .whole(let datagram):
@@ -99,7 +104,9 @@ struct FragmentMemory: Sendable {
         guard let fragment = header.fragment else { return .pieces(nil) }
         let key = Key(
             source: header.source, destination: header.destination,
-            protocolNumber: header.protocolNumber, identification: fragment.identification)
+            // IPv6 pieces may name different headers as their first.
+            protocolNumber: header.family == .ipv4 ? header.protocolNumber : 0,
+            identification: fragment.identification)
         if datagrams[key] == nil {
             order.append(key)
             if order.count > Self.limit { datagrams[order.removeFirst()] = nil }
@@ -210,6 +217,17 @@ struct NetworkHeader {
             namedAt = start
         }
         return true
+    }
+
+    /// Whether the transport header is there to its end, as IPv6 asks of a first fragment.
+    func hasWholeTransportHeader(_ packet: [UInt8]) -> Bool {
+        let needed =
+            switch protocolNumber {
+            case IPProtocol.tcp: 20
+            case IPProtocol.udp, IPProtocol.icmpv6: 8
+            default: 1
+            }
+        return packet.count >= payload + needed
     }
 
     /// The headers of the datagram a first fragment begins, without fragment fields.

@@ -62,7 +62,9 @@ public enum IPv4Options {
     }
 
     /// Changes a packet's options as forwarding does: the egress address into a record route, the
-    /// time into a timestamp, zeros behind the end of the list. The header checksum follows.
+    /// time into a timestamp, zeros behind the end of the list.
+    ///
+    /// The header checksum follows.
     ///
     /// The packet's options have been found acceptable.
     public static func forward(
@@ -115,7 +117,8 @@ public enum IPv4Options {
             packet.setAddress(egress, .ipv4, at: place)
             packet.setBigEndian(time, at: place + 4)
             packet[index + 2] += 8
-        } else if packet[index + 3] & 0xf == 0, let place = room(in: packet, index, length, for: 4) {
+        } else if packet[index + 3] & 0xf == 0, let place = room(in: packet, index, length, for: 4)
+        {
             packet.setBigEndian(time, at: place)
             packet[index + 2] += 4
         }

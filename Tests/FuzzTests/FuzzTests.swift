@@ -60,6 +60,14 @@ import Testing
         }
     }
 
+    @Test("a node's text names each setting once", arguments: 1...200)
+    func settlesEachSetting(_ seed: UInt64) {
+        let trace = FuzzGenerator.trace(
+            seed: seed, kind: .mixed, packetCount: 1, hasPauses: true)
+        let names = trace.node.sysctls.map(\.name)
+        #expect(Set(names).count == names.count, "seed \(seed)")
+    }
+
     @Test("a node's text names its interfaces, settings and rules")
     func writesNodeFiles() {
         let node = FuzzGenerator.trace(seed: 3, kind: .nat, packetCount: 10).node

@@ -49,7 +49,7 @@ import Wire
               nf_conntrack_udp_timeout: 7
             """)
         let configuration = node.configuration
-        #expect(configuration.profile == .linux6_12)
+        #expect(configuration.profile == .linux612)
         #expect(configuration.tickRate.hertz == 1000)
         #expect(configuration.seed == .max)
         #expect(configuration.tracking == .always)
@@ -71,7 +71,7 @@ import Wire
     @Test("what is left out has the kernel's defaults")
     func hasDefaults() throws {
         let configuration = try Self.parse(Self.head).configuration
-        #expect(configuration.profile == .linux6_18)
+        #expect(configuration.profile == .linux618)
         #expect(configuration.tickRate == .reference)
         #expect(configuration.seed == 1)
         #expect(configuration.tracking == .auto)

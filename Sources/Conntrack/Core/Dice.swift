@@ -1,4 +1,6 @@
-/// The run's only source of chance: SplitMix64, seeded. Same seed, same run, on every machine.
+/// The run's only source of chance: SplitMix64, seeded.
+///
+/// Same seed, same run, on every machine.
 public struct Dice: Sendable, BitwiseCopyable {
     private var state: UInt64
 

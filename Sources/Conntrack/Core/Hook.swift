@@ -1,4 +1,6 @@
-/// The five places of the packet path where rules are asked. Raw values are the kernel's.
+/// The five places of the packet path where rules are asked.
+///
+/// Raw values are the kernel's.
 public enum Hook: UInt8, Sendable, Hashable, CaseIterable, BitwiseCopyable {
     case prerouting = 0
     case input = 1

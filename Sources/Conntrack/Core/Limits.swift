@@ -1,4 +1,6 @@
-/// What bounds a machine's table. Each bound is named here and counted when it is met.
+/// What bounds a machine's table.
+///
+/// Each bound is named here and counted when it is met.
 public struct Limits: Sendable, Hashable, BitwiseCopyable {
     /// `nf_conntrack_max`: connections per namespace; 0 is no limit.
     public var connections: UInt32

@@ -33,7 +33,8 @@ extension Node {
         var delivery = report(end, arrived, packet, at: moment(now))
         if end.verdict == .forwarded {
             let output = [UInt8](copying: bytes.extracting(0..<Int(arrived.networkByteCount)))
-            delivery.out = transmissions(output, from: arrived, to: packet, layout, origin: nil, at: moment(now))
+            delivery.out = transmissions(
+                output, from: arrived, to: packet, layout, origin: nil, at: moment(now))
         }
         return delivery
     }
@@ -242,7 +243,9 @@ extension Node {
         return delivery
     }
 
-    /// The connection of a packet that has gone, or of the packet it quotes. Evicts nothing.
+    /// The connection of a packet that has gone, or of the packet it quotes.
+    ///
+    /// Evicts nothing.
     private func entry(of arrived: Packet, at now: Moment) -> Entry? {
         if !arrived.health.isDisjoint(with: [.quotesTuple, .quotesIdentifier]) {
             return arrived.quoted.inverted.flatMap { entry(of: $0, at: now) }

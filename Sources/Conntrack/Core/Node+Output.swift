@@ -23,7 +23,9 @@ extension Node {
     }
 
     /// Takes one network-layer packet of the node's own through the path, as `receive` does with
-    /// one that arrives. Checksums are not verified.
+    /// one that arrives.
+    ///
+    /// Checksums are not verified.
     ///
     /// A fragment is refused as malformed: the kernel cuts what it sends behind POSTROUTING.
     public mutating func send(_ bytes: Span<UInt8>, at now: Instant) -> Delivery {
@@ -38,14 +40,17 @@ extension Node {
         var delivery = report(end, made, packet, at: moment(now))
         if end.verdict == .forwarded {
             let output = [UInt8](copying: bytes.extracting(0..<Int(made.networkByteCount)))
-            delivery.out = transmissions(output, from: made, to: packet, layout, origin: nil,
+            delivery.out = transmissions(
+                output, from: made, to: packet, layout, origin: nil,
                 at: moment(now))
         }
         return delivery
     }
 
-    /// OUTPUT. Its rules see the egress interface of the first routing decision; where the
-    /// destination changes there, another follows behind the hook (observed on 6.18).
+    /// OUTPUT.
+    ///
+    /// Its rules see the egress interface of the first routing decision; where the destination
+    /// changes there, another follows behind the hook (observed on 6.18).
     private mutating func output(_ packet: inout Packet, at now: Moment) -> PathEnd? {
         guard routeOut(&packet) else { return PathEnd(.dropped, .noRoute) }
         let destination = packet.tuple.destination

@@ -4,8 +4,10 @@ internal import Wire
 // table.md §7 and §10, policy.md §3.
 
 extension Node {
-    /// Finds or makes the packet's connection and lets the protocol follow it. Returns a reason
-    /// only where the packet must be dropped; an INVALID packet goes on without connection.
+    /// Finds or makes the packet's connection and lets the protocol follow it.
+    ///
+    /// Returns a reason only where the packet must be dropped; an INVALID packet goes on without
+    /// connection.
     ///
     /// Kernel: `nf_conntrack_in()`.
     mutating func track(_ packet: inout Packet, at now: Moment) -> DropReason? {
@@ -146,7 +148,9 @@ extension Node {
     // MARK: Confirmation
 
     /// Enters the packet's connection into the table if it is not there yet, and sends what has
-    /// been noted. Returns a reason where the packet must be dropped.
+    /// been noted.
+    ///
+    /// Returns a reason where the packet must be dropped.
     ///
     /// Kernel: `nf_confirm()`.
     mutating func confirm(_ packet: inout Packet, at now: Moment) -> DropReason? {

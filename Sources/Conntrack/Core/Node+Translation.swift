@@ -3,8 +3,9 @@ public import Wire
 // The nat stations: spec nat.md §2.
 
 extension Node {
-    /// Decides a new connection's mapping at this hook and translates the packet. Returns where
-    /// the packet ended, or `nil` if it goes on.
+    /// Decides a new connection's mapping at this hook and translates the packet.
+    ///
+    /// Returns where the packet ended, or `nil` if it goes on.
     ///
     /// Kernel: `nf_nat_inet_fn()`.
     mutating func translate(
@@ -157,8 +158,10 @@ extension ConnectionTable {
         return extensions[index].masqueradeInterface != packet.outInterface
     }
 
-    /// Removes the connections masqueraded for an interface: it went down, or (with `address`)
-    /// lost that address (spec nat.md §8). Returns how many.
+    /// Removes the connections masqueraded for an interface: it went down, or (with `address`) lost
+    /// that address (spec nat.md §8).
+    ///
+    /// Returns how many.
     @discardableResult
     public mutating func flushMasqueraded(
         _ interface: InterfaceIndex, losing address: Address?, at now: Moment

@@ -63,6 +63,7 @@ public struct Node: ~Copyable {
         settings = TrackerSettings(sysctl, configuration.tickRate, configuration.profile)
         table.limits.connections = sysctl.max
         table.resize(buckets: sysctl.roundedBuckets, at: Moment(now, configuration.tickRate))
+        kernelLog.limit(burst: sysctl.messageBurst, costSeconds: sysctl.messageCost)
         updateExtensionParts()
     }
 
@@ -81,8 +82,9 @@ public struct Node: ~Copyable {
         configuration.tracking == .always || ruleset.needsTracking(family)
     }
 
-    /// Whether a ctnetlink listener exists. With `nf_conntrack_events = 2` only connections made
-    /// while it does ever report.
+    /// Whether a ctnetlink listener exists.
+    ///
+    /// With `nf_conntrack_events = 2` only connections made while it does ever report.
     public var isListening: Bool {
         get { table.journal.isListening }
         set {
@@ -100,8 +102,9 @@ public struct Node: ~Copyable {
         table.namespaces[Int(namespace.raw)].extensionParts = parts
     }
 
-    /// The port a search for a free one begins at instead of at random, while it is set. A
-    /// comparison with a recording sets it to what the kernel drew: the same draw must lead to
+    /// The port a search for a free one begins at instead of at random, while it is set.
+    ///
+    /// A comparison with a recording sets it to what the kernel drew: the same draw must lead to
     /// the same mapping.
     public var portHint: UInt16? {
         get { table.portHint }
@@ -144,8 +147,10 @@ public struct Node: ~Copyable {
 
     // MARK: The path
 
-    /// Takes a packet from an interface through the whole path. What the path changes, it changes
-    /// in `packet`; a packet that went on has its egress interface set.
+    /// Takes a packet from an interface through the whole path.
+    ///
+    /// What the path changes, it changes in `packet`; a packet that went on has its egress
+    /// interface set.
     public mutating func receive(_ packet: inout Packet, at now: Instant) -> PathEnd {
         let now = moment(now)
         let end = begin(&packet, at: now) ?? finish(&packet, at: now)
@@ -154,7 +159,9 @@ public struct Node: ~Copyable {
     }
 
     /// The path up to its last hook, where a new connection is not in the table yet: between this
-    /// and `finish` other packets may pass. Returns where the packet ended, or `nil` if it goes on.
+    /// and `finish` other packets may pass.
+    ///
+    /// Returns where the packet ended, or `nil` if it goes on.
     mutating func begin(_ packet: inout Packet, at now: Moment) -> PathEnd? {
         let steps = plan.range(of: .prerouting, packet.tuple.family)
         return run(steps, .prerouting, &packet, at: now) ?? route(&packet, at: now)
@@ -211,7 +218,9 @@ public struct Node: ~Copyable {
         plan.range(of: .prerouting, family).first { plan.steps[$0] == .reassemble }
     }
 
-    /// Walks the stations of one hook. Returns where the packet ended, or `nil` if it goes on.
+    /// Walks the stations of one hook.
+    ///
+    /// Returns where the packet ended, or `nil` if it goes on.
     mutating func run(
         _ stations: Range<Int>, _ hook: Hook, _ packet: inout Packet, at now: Moment
     ) -> PathEnd? {

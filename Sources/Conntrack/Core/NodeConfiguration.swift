@@ -2,8 +2,8 @@ public import Wire
 
 /// The documented kernel behaviours the model can follow.
 public enum KernelProfile: String, Sendable, Hashable, CaseIterable {
-    case linux6_18 = "6.18"
-    case linux6_12 = "6.12"
+    case linux618 = "6.18"
+    case linux612 = "6.12"
 }
 
 /// When a node tracks (spec policy.md §2).
@@ -55,7 +55,7 @@ public struct Interface: Sendable, Hashable {
 
 /// Everything that makes a node what it is before its first packet.
 public struct NodeConfiguration: Sendable {
-    public var profile: KernelProfile = .linux6_18
+    public var profile: KernelProfile = .linux618
     public var tickRate: TickRate = .reference
     public var seed: UInt64 = 1
     /// At least one.

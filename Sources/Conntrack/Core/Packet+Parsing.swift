@@ -1,7 +1,8 @@
 public import Wire
 
-/// Where the parts of a packet's bytes lie, for whoever rewrites them. Offsets count from the start
-/// of the network header; 0 stands for "not there".
+/// Where the parts of a packet's bytes lie, for whoever rewrites them.
+///
+/// Offsets count from the start of the network header; 0 stands for "not there".
 public struct PacketLayout: Sendable, Hashable, BitwiseCopyable {
     public var transportOffset = 0
     /// The network header an ICMP error quotes, and the transport header behind it.
@@ -202,9 +203,11 @@ extension Packet {
         }
     }
 
-    /// The checksum covers what the coverage field says. Two peculiarities of the kernel: its pseudo
-    /// header carries the number of UDP (spec protocols.md §4), and in IPv4 only the low eight bits
-    /// of the length (observed on 6.18: docs/deviations.md).
+    /// The checksum covers what the coverage field says.
+    ///
+    /// Two peculiarities of the kernel: its pseudo header carries the number of UDP (spec
+    /// protocols.md §4), and in IPv4 only the low eight bits of the length (observed on 6.18:
+    /// docs/deviations.md).
     private mutating func readUDPLite(_ segment: Span<UInt8>, _ verifies: Bool) {
         guard let header = try? UDPHeader(parsing: segment) else { return }
         lengthField = header.lengthField

@@ -5,7 +5,9 @@ public import Wire
 // (addresses, ports, ICMP id, TTL, mark) it changes here; whoever holds the bytes carries the
 // changes over afterwards (Packet+Rewriting).
 
-/// Index of a connection in the table's slabs. `none` is no connection.
+/// Index of a connection in the table's slabs.
+///
+/// `none` is no connection.
 public struct Slot: Hashable, Sendable, BitwiseCopyable {
     public let index: UInt32
 
@@ -15,7 +17,9 @@ public struct Slot: Hashable, Sendable, BitwiseCopyable {
     public static let none = Slot(UInt32.max)
 }
 
-/// Index of one of a node's interfaces. `none` is no interface.
+/// Index of one of a node's interfaces.
+///
+/// `none` is no interface.
 public struct InterfaceIndex: Hashable, Sendable, BitwiseCopyable {
     public let raw: UInt8
 
@@ -38,7 +42,9 @@ public struct Packet: Sendable, BitwiseCopyable {
     /// IPv4 TOS or IPv6 traffic class, whole byte.
     public var typeOfService: UInt8
     public var health: PacketHealth
-    /// UDP: the length field. UDP-Lite: the coverage field. SCTP and others: 0.
+    /// UDP: the length field.
+    ///
+    /// UDP-Lite: the coverage field. SCTP and others: 0.
     public var lengthField: UInt16
     /// Bytes of the largest fragment, header included, of a packet put together from fragments.
     public var fragmentByteCount: UInt16
@@ -80,7 +86,9 @@ public struct Packet: Sendable, BitwiseCopyable {
     }
 }
 
-/// What the parser found out about a packet's bytes. A simulated packet has none of these set.
+/// What the parser found out about a packet's bytes.
+///
+/// A simulated packet has none of these set.
 public struct PacketHealth: OptionSet, Sendable, Hashable, BitwiseCopyable {
     public let rawValue: UInt16
 

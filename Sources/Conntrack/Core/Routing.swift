@@ -68,7 +68,9 @@ struct Routing: Sendable {
     }
 
     /// Where a packet of the node's own leaves: `lo`, or `.none` where there is none, for its own
-    /// addresses. Returns `nil` without a route; groups and broadcasts have none here.
+    /// addresses.
+    ///
+    /// Returns `nil` without a route; groups and broadcasts have none here.
     func egress(to destination: Address, _ family: Family) -> InterfaceIndex? {
         if isOwn(destination, family) { return loopback }
         let isGroup =

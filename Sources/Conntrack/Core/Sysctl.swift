@@ -1,7 +1,9 @@
 internal import Wire
 
 /// The settings `net.netfilter.nf_conntrack_*` of one machine, with the defaults of Linux 6.18
-/// (spec protocols.md §12). Times are whole seconds, as the files hold them.
+/// (spec protocols.md §12).
+///
+/// Times are whole seconds, as the files hold them.
 public struct Sysctl: Sendable, Hashable {
     /// `nf_conntrack_max`: entries per namespace; 0 is no limit.
     public var max: UInt32 = 262_144
@@ -208,11 +210,11 @@ extension Sysctl {
         let candidate = names.min { left, right in
             EditDistance.between(left, word) < EditDistance.between(right, word)
         }
-        guard let candidate, EditDistance.between(candidate, word) <= Swift.max(2, word.count / 4) else {
+        guard let candidate, EditDistance.between(candidate, word) <= Swift.max(2, word.count / 4)
+        else {
             return nil
         }
         return netfilterPrefix + candidate
     }
-
 
 }

@@ -50,7 +50,9 @@ public struct Interval: Comparable, Hashable, Sendable, BitwiseCopyable {
     }
 }
 
-/// The kernel's 32-bit tick counter. Differences are signed and wrap, as in the kernel.
+/// The kernel's 32-bit tick counter.
+///
+/// Differences are signed and wrap, as in the kernel.
 public struct Tick: Hashable, Sendable, BitwiseCopyable {
     public var raw: UInt32
 

@@ -5,7 +5,9 @@ public enum Verdict: String, Sendable, Hashable, BitwiseCopyable {
     case forwarded, local, dropped
 }
 
-/// Why a packet was dropped. Raw values are the words of the JSONL contract.
+/// Why a packet was dropped.
+///
+/// Raw values are the words of the JSONL contract.
 public enum DropReason: String, Sendable, Hashable, BitwiseCopyable {
     case tableFull = "table_full"
     case rule

@@ -89,8 +89,9 @@ enum NAT {
         return bit == .sourceNAT ? .destinationNAT : .sourceNAT
     }
 
-    /// Translates an ICMP error of a mapped connection, the packet it quotes included. Returns
-    /// false if the error must be dropped.
+    /// Translates an ICMP error of a mapped connection, the packet it quotes included.
+    ///
+    /// Returns false if the error must be dropped.
     ///
     /// Kernel: `nf_nat_icmp_reply_translation()`; spec nat.md §7.
     static func translateError(

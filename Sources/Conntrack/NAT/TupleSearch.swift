@@ -82,8 +82,9 @@ enum TupleSearch {
         return nil
     }
 
-    /// Whether another connection has a tuple that an answer to `tuple` would match. Expired ones
-    /// met on the way go; each "taken" counts in `found`.
+    /// Whether another connection has a tuple that an answer to `tuple` would match.
+    ///
+    /// Expired ones met on the way go; each "taken" counts in `found`.
     static func isTaken(
         _ tuple: Tuple, _ slot: Slot, in table: inout ConnectionTable, at now: Moment
     ) -> Bool {

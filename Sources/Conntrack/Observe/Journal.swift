@@ -1,4 +1,3 @@
-
 // What happened, written down as it happens and read by whoever drives the node. A journal is told
 // and never asked: nothing in the packet path depends on what it holds. It costs nothing while
 // nobody listens, and its buffers keep their capacity, so that listening allocates nothing either
@@ -37,7 +36,9 @@ public struct ConntrackEvent: Sendable, Hashable, BitwiseCopyable {
 /// Everything written down since it was last emptied.
 public struct Journal: Sendable {
     /// Whether a ctnetlink listener exists: with `nf_conntrack_events = 2` only entries created
-    /// while it does carry event state. `Node.isListening` sets it.
+    /// while it does carry event state.
+    ///
+    /// `Node.isListening` sets it.
     public internal(set) var isListening = false
     /// Whether the tracker's own remarks (the texts of `nf_conntrack_log_invalid`) are wanted.
     public var wantsRemarks = false

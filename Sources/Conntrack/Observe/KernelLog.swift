@@ -49,8 +49,14 @@ public struct KernelLog: Sendable {
     ) {
         limiter = RateLimiter(burst: burst, interval: .seconds(Int64(costSeconds)))
         var place = ""
-        if let namespaceInode, profile == .linux6_18 { place = " in netns \(namespaceInode)" }
+        if let namespaceInode, profile == .linux618 { place = " in netns \(namespaceInode)" }
         tableFullText = "nf_conntrack: nf_conntrack: table full\(place), dropping packet"
+    }
+
+    /// Changes the limiter, as writing to `net.core.message_*` does; a window that is open stays open.
+    mutating func limit(burst: UInt32, costSeconds: UInt32) {
+        limiter.burst = burst
+        limiter.interval = .seconds(Int64(costSeconds))
     }
 
     /// Says that a packet was refused because the table is full, unless the limiter forbids it.
@@ -92,9 +98,9 @@ struct RateLimiter: Sendable {
         var suppressedCount: UInt32
     }
 
-    let burst: UInt32
+    var burst: UInt32
     /// Zero switches the limiter off.
-    let interval: Interval
+    var interval: Interval
     private var windowStart: Instant?
     private var spokenCount: UInt32 = 0
     private var suppressedCount: UInt32 = 0

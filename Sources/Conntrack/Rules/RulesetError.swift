@@ -51,6 +51,8 @@ public struct RulesetError: Error, Sendable, Hashable, CustomStringConvertible {
 /// Each limit is named in the finding that reports it.
 public enum RulesetLimits {
     public static let textByteCount = 8 << 20
+    /// One word, number or quotation of the text.
+    public static let wordByteCount = 255
     public static let tables = 256
     public static let chains = 65_536
     public static let rules = 131_072

@@ -1,4 +1,6 @@
-/// A fixed array of plain values: hash heads. Its length changes only by making another one.
+/// A fixed array of plain values: hash heads.
+///
+/// Its length changes only by making another one.
 @safe
 struct Buckets<Head: BitwiseCopyable>: ~Copyable {
     private let base: UnsafeMutablePointer<Head>

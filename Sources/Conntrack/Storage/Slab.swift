@@ -14,7 +14,9 @@ struct Slab<Element: BitwiseCopyable>: ~Copyable {
     private(set) var reach: Int = 0
     private var free: [UInt32] = []
 
-    /// Reserves room for `capacity` elements. Memory is touched, and so paid for, only when used.
+    /// Reserves room for `capacity` elements.
+    ///
+    /// Memory is touched, and so paid for, only when used.
     init(capacity: Int) {
         self.capacity = max(capacity, 1)
         unsafe base = Self.allocate(self.capacity)

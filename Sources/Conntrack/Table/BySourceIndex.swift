@@ -1,7 +1,9 @@
 internal import Wire
 
-/// Connections by where they really come from: original source address, port and protocol. It lets
-/// one client socket keep one mapping for all of its destinations (spec nat.md §2, §3 step 2).
+/// Connections by where they really come from: original source address, port and protocol.
+///
+/// It lets one client socket keep one mapping for all of its destinations (spec nat.md §2, §3 step
+/// 2).
 ///
 /// Chains run through `ConnectionState.nextBySource`, newest first. The head array is made with the
 /// first connection, so that a machine without NAT does not pay for it.

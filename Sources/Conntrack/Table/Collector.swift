@@ -70,8 +70,10 @@ public struct Collector: Sendable, BitwiseCopyable {
 }
 
 extension ConnectionTable {
-    /// Makes one run of the collector and schedules the next. `mayDropEarly` tells whether the
-    /// protocol lets an assured connection in this state go when the table is nearly full.
+    /// Makes one run of the collector and schedules the next.
+    ///
+    /// `mayDropEarly` tells whether the protocol lets an assured connection in this state go when
+    /// the table is nearly full.
     ///
     /// `ticks` is the unwrapped tick counter. Returns the number of connections removed.
     ///

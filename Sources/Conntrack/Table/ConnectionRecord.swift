@@ -55,14 +55,17 @@ struct ConnectionRecord: BitwiseCopyable {
     var pendingEvents: PendingEvents = []
 }
 
-/// The cold half: what the protocol tracker and NAT keep. 64 bytes.
+/// The cold half: what the protocol tracker and NAT keep.
+///
+/// 64 bytes.
 struct ConnectionState: BitwiseCopyable {
     var tcp = TCPRecord()
     /// Next connection in the by-source index's chain; `.outside` while in none.
     var nextBySource: Slot = .outside
 
-    /// UDP: the tick from which a reply makes the flow a stream. UDP has no TCP part, so the first
-    /// word of that part serves.
+    /// UDP: the tick from which a reply makes the flow a stream.
+    ///
+    /// UDP has no TCP part, so the first word of that part serves.
     var streamStart: Tick {
         get { Tick(tcp.original.end) }
         set { tcp.original.end = newValue.raw }

@@ -35,7 +35,9 @@ extension ConnectionTable {
         return Instant(nanoseconds: now.instant.nanoseconds &- overdue.nanoseconds)
     }
 
-    /// Removes every connection of a namespace, as `conntrack -F` does. Returns how many.
+    /// Removes every connection of a namespace, as `conntrack -F` does.
+    ///
+    /// Returns how many.
     @discardableResult
     public mutating func flush(_ namespace: NamespaceIndex, at now: Moment) -> Int {
         delete(where: { $0.namespace == namespace }, at: now)

@@ -109,8 +109,10 @@ extension ConnectionTable {
         return UInt32(truncatingIfNeeded: hash)
     }
 
-    /// Every live connection of a namespace in the order of `conntrack -L`. Like a dump, it evicts
-    /// expired connections of every namespace, at most eight a bucket (spec table.md §6).
+    /// Every live connection of a namespace in the order of `conntrack -L`.
+    ///
+    /// Like a dump, it evicts expired connections of every namespace, at most eight a bucket (spec
+    /// table.md §6).
     public mutating func list(_ namespace: NamespaceIndex, at now: Moment) -> [Entry] {
         var entries: [Entry] = []
         for bucket in 0..<buckets.count {

@@ -177,8 +177,10 @@ public struct ConnectionTable: ~Copyable {
         public let direction: Direction
     }
 
-    /// Looks a packet's tuple up, evicting every expired connection met in the chain: spec
-    /// table.md §6. Tries the reply-direction zone too where it differs.
+    /// Looks a packet's tuple up, evicting every expired connection met in the chain: spec table.md
+    /// §6.
+    ///
+    /// Tries the reply-direction zone too where it differs.
     ///
     /// Returns the link found, and the hash under which `create` may enter the tuple.
     public mutating func find(
@@ -195,7 +197,9 @@ public struct ConnectionTable: ~Copyable {
         return (nil, hash)
     }
 
-    /// Walks one chain. `besides`: connections with the original tuple of that one do not count.
+    /// Walks one chain.
+    ///
+    /// `besides`: connections with the original tuple of that one do not count.
     mutating func search(
         _ tuple: Tuple, hash: UInt32, _ zones: ZonePair, _ namespace: NamespaceIndex,
         besides: Slot = .none, at now: Moment

@@ -1,7 +1,11 @@
-/// GRE: spec protocols.md §8. Without a PPTP helper all version 0 traffic between two hosts is one
-/// connection, and each call direction of version 1 another.
+/// GRE: spec protocols.md §8.
+///
+/// Without a PPTP helper all version 0 traffic between two hosts is one connection, and each call
+/// direction of version 1 another.
 enum GRETracker {
-    /// Follows one packet. A connection keeps the timeouts it was made with.
+    /// Follows one packet.
+    ///
+    /// A connection keeps the timeouts it was made with.
     ///
     /// Kernel: `nf_conntrack_gre_packet()`.
     static func update(

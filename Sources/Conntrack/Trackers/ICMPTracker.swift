@@ -1,7 +1,9 @@
 internal import Wire
 
-/// ICMP and ICMPv6: what is checked before a lookup, what may open a connection, and which
-/// messages are errors about other packets. Spec protocols.md §5 and §6.
+/// ICMP and ICMPv6: what is checked before a lookup, what may open a connection, and which messages
+/// are errors about other packets.
+///
+/// Spec protocols.md §5 and §6.
 enum ICMPTracker {
     /// What the check before the lookup found.
     enum Check: BitwiseCopyable {
@@ -64,7 +66,9 @@ enum ICMPTracker {
         tuple.icmpType == (tuple.family == .ipv4 ? 5 : 137)
     }
 
-    /// Follows one query or answer. Only queries open a connection.
+    /// Follows one query or answer.
+    ///
+    /// Only queries open a connection.
     ///
     /// Kernel: `nf_conntrack_icmp_packet()`, `nf_conntrack_icmpv6_packet()`.
     static func update(

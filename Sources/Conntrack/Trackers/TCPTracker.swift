@@ -128,7 +128,7 @@ enum TCPTracker {
         of packet: Packet, verifiesChecksum: Bool
     ) -> TrackerRemark.Text? {
         let header = UInt32(packet.tcp.headerByteCount)
-                if header < 20 || header > packet.transportByteCount { return .truncatedPacket }
+        if header < 20 || header > packet.transportByteCount { return .truncatedPacket }
         if verifiesChecksum && packet.health.contains(.badChecksum) { return .badChecksum }
         // PSH, ECE and CWR never matter.
         switch packet.tcp.flags.rawValue & 0x37 {
@@ -137,7 +137,9 @@ enum TCPTracker {
         }
     }
 
-    /// Spec tcp.md §4. Returns the refusal, or `nil` when the connection may begin.
+    /// Spec tcp.md §4.
+    ///
+    /// Returns the refusal, or `nil` when the connection may begin.
     private static func create(
         _ record: inout TCPRecord, _ view: TCPView, _ settings: borrowing TrackerSettings
     ) -> TrackerResult? {

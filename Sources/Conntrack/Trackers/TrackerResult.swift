@@ -1,4 +1,6 @@
-/// What a protocol tracker decided about a packet. The tracker decides; its caller acts.
+/// What a protocol tracker decided about a packet.
+///
+/// The tracker decides; its caller acts.
 struct TrackerResult: BitwiseCopyable {
     enum Action: BitwiseCopyable {
         /// Accept, count the packet and set the timeout.
@@ -34,7 +36,9 @@ struct TrackerResult: BitwiseCopyable {
 
 /// The timeouts and switches of a namespace as the trackers use them: ticks, not seconds.
 struct TrackerSettings: Sendable, BitwiseCopyable {
-    /// Indexed by state. NONE has no timeout of its own; SYN_SENT2 has no sysctl.
+    /// Indexed by state.
+    ///
+    /// NONE has no timeout of its own; SYN_SENT2 has no sysctl.
     var tcp: InlineArray<10, UInt32>
     var tcpMaxRetrans: UInt32
     var tcpUnacknowledged: UInt32
@@ -44,7 +48,9 @@ struct TrackerSettings: Sendable, BitwiseCopyable {
     var ignoresInvalidRST: Bool
     /// Remaining ticks from which two stray FIN or RST shorten a connection: 120 s.
     var longLife: UInt32
-    /// Indexed by state. NONE has no timeout.
+    /// Indexed by state.
+    ///
+    /// NONE has no timeout.
     var sctp: InlineArray<9, UInt32>
     var udp: UInt32
     var udpStream: UInt32
@@ -85,6 +91,6 @@ struct TrackerSettings: Sendable, BitwiseCopyable {
         gre = rate.ticks(seconds: sysctl.greTimeout)
         greStream = rate.ticks(seconds: sysctl.greTimeoutStream)
         verifiesChecksums = sysctl.checksum
-        keepsUnacknowledgedAfterRST = profile == .linux6_12
+        keepsUnacknowledgedAfterRST = profile == .linux612
     }
 }

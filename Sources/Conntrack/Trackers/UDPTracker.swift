@@ -2,8 +2,10 @@ internal import Wire
 
 /// UDP and UDP-Lite: spec protocols.md §3 and §4.
 enum UDPTracker {
-    /// Follows one datagram. `streamStart` is the tick after which a replied flow is a stream;
-    /// it is set by the first packet.
+    /// Follows one datagram.
+    ///
+    /// `streamStart` is the tick after which a replied flow is a stream; it is set by the first
+    /// packet.
     ///
     /// Kernel: `nf_conntrack_udp_packet()`.
     static func update(

@@ -212,6 +212,51 @@ struct DatagramTests {
         x.send(wrong, from: .o, called: "GRE version 1, wrong protocol", "INVALID gone invalid+1")
     }
 
+    // MARK: SCTP
+
+    /// Sends an SCTP packet of one chunk.
+    private static func sctp(
+        _ x: inout Exchange, _ host: Host, _ type: UInt8, tag: UInt32, initiateTag: UInt32? = nil,
+        _ expected: Expected, at location: SourceLocation = #_sourceLocation
+    ) {
+        var value: [UInt8] = []
+        if let initiateTag {
+            for shift in [24, 16, 8, 0] {
+                value.append(UInt8(truncatingIfNeeded: initiateTag >> UInt32(shift)))
+            }
+            value += [0, 0, 0xff, 0xff, 0, 1, 0, 1, 0, 0, 0, 1]
+        }
+        let bytes = x.builder(from: host).sctp(
+            from: host == .o ? 10 : 20, to: host == .o ? 20 : 10, tag: tag,
+            chunks: [.init(type: type, value: value)])
+        x.send(bytes, from: host, called: "SCTP chunk \(type) tag \(tag)", expected, at: location)
+    }
+
+    /// INIT with tag 0x111, INIT ACK with tag 0x222, COOKIE ECHO, COOKIE ACK.
+    private static func associate(_ x: inout Exchange) {
+        sctp(&x, .o, 1, tag: 0, initiateTag: 0x111, "NEW CLOSED/10 U")
+        sctp(&x, .r, 2, tag: 0x111, initiateTag: 0x222, "ESTABLISHED-reply COOKIE_WAIT/3")
+        sctp(&x, .o, 10, tag: 0x222, "ESTABLISHED COOKIE_ECHOED/3")
+        sctp(&x, .r, 11, tag: 0x111, "ESTABLISHED-reply ESTABLISHED/210 A")
+    }
+
+    @Test("protocols.md case 16: SCTP set-up and shutdown")
+    func association() {
+        var x = Self.exchange()
+        Self.associate(&x)
+        Self.sctp(&x, .o, 7, tag: 0x222, "ESTABLISHED SHUTDOWN_SENT/3 A")
+        Self.sctp(&x, .r, 8, tag: 0x111, "ESTABLISHED-reply SHUTDOWN_ACK_SENT/3 A")
+        Self.sctp(&x, .o, 14, tag: 0x222, "ESTABLISHED CLOSED/10 A")
+    }
+
+    @Test("protocols.md case 17: a wrong SCTP verification tag")
+    func verificationTag() {
+        var x = Self.exchange()
+        Self.associate(&x)
+        Self.sctp(&x, .o, 0, tag: 0x333, "INVALID ESTABLISHED/210 A")
+        x.expectRemark("verification tag check failed 33030000 vs 22020000 for dir 0")
+    }
+
     // MARK: Untracked
 
     @Test("protocols.md case 20: notrack leaves no entry and moves no counter")

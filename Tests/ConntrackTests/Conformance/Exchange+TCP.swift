@@ -123,7 +123,7 @@ extension Exchange {
 
     /// The specification's `est`: a complete handshake with SACK and scales 7/7, ISNs 1000/5000.
     static func established(
-        _ sysctls: KeyValuePairs<String, Int> = [:], profile: KernelProfile = .linux6_18,
+        _ sysctls: KeyValuePairs<String, Int> = [:], profile: KernelProfile = .linux618,
         at location: SourceLocation = #_sourceLocation
     ) -> Exchange {
         var x = Exchange(sysctls, profile: profile)

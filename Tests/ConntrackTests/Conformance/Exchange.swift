@@ -45,6 +45,8 @@ struct Exchange: ~Copyable {
     private(set) var remarks: [String] = []
     /// How the machine's counters moved with the last packet.
     private(set) var counterChange = Counters()
+    /// What the machine sent for the last packet.
+    private(set) var transmissions: [Transmission] = []
     /// The last packet's outcome.
     private(set) var last = Observation()
 
@@ -53,7 +55,7 @@ struct Exchange: ~Copyable {
     /// `sysctls` come under the kernel's names, on top of accounting.
     init(
         _ sysctls: KeyValuePairs<String, Int> = [:], rules: String? = nil,
-        profile: KernelProfile = .linux6_18, at location: SourceLocation = #_sourceLocation
+        profile: KernelProfile = .linux618, at location: SourceLocation = #_sourceLocation
     ) {
         var configuration = NodeConfiguration()
         configuration.profile = profile
@@ -152,6 +154,7 @@ struct Exchange: ~Copyable {
         let before = Snapshot(of: bytes, in: node, at: now)
         let countersBefore = node.counters
         let delivery = node.receive(bytes.span, on: host.interface, at: now)
+        transmissions = delivery.out
         counterChange = node.counters.change(since: countersBefore)
         remarks = node.journal.remarks.map(\.text.words)
         let isGone = before.isGone(from: node)

@@ -130,7 +130,9 @@ final class NATBench {
         return Held(packet: packet, arrived: arrived, bytes: bytes, layout: layout)
     }
 
-    /// Takes a held packet through its last hook. Returns it as it leaves, or why it does not.
+    /// Takes a held packet through its last hook.
+    ///
+    /// Returns it as it leaves, or why it does not.
     func release(
         _ held: Held, at location: SourceLocation = #_sourceLocation
     ) -> String {

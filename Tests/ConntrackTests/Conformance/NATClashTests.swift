@@ -24,7 +24,8 @@ struct NATClashTests {
     }
 
     @Test(
-        "nat.md case 19, K01: twins of one UDP flow are merged", arguments: ["", NATClashTests.idle])
+        "nat.md case 19, K01: twins of one UDP flow are merged",
+        arguments: ["", NATClashTests.idle])
     func mergesTwins(_ rules: String) throws {
         let bench = try NATBench(rules) {
             $0.tracking = .always

@@ -161,8 +161,10 @@ struct NATMasqueradeTests {
         var testDescription: String { "to \(destination) from \(source)" }
     }
 
-    /// Recorded on 6.18.44. There the IPv6 addresses were added in the other order: a newer one is
-    /// preferred among equals, which the model calls the first.
+    /// Recorded on 6.18.44.
+    ///
+    /// There the IPv6 addresses were added in the other order: a newer one is preferred among
+    /// equals, which the model calls the first.
     @Test(
         "nat.md §2: masquerade takes the address in the next hop's subnet",
         arguments: [

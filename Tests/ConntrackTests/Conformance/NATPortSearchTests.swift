@@ -88,7 +88,9 @@ struct NATPortSearchTests {
 
     // MARK: Eviction of closed flows
 
-    /// A connection of 10.1.0.2 through the only port, in TIME_WAIT. It ended at sequence 1002.
+    /// A connection of 10.1.0.2 through the only port, in TIME_WAIT.
+    ///
+    /// It ended at sequence 1002.
     private func timeWait() throws -> NATBench {
         let bench = try NATBench(Chain.postrouting("meta l4proto tcp snat to 10.2.0.10:5000"))
         let forth = "10.1.0.2:1000 > 10.2.0.2:80"

@@ -5,7 +5,9 @@ import Wire
 
 // What holds for every mapping, whatever rule made it: spec nat.md §1, §5, §7.
 
-/// Random flows through a gateway with random rules. Seeded: the same seed, the same story.
+/// Random flows through a gateway with random rules.
+///
+/// Seeded: the same seed, the same story.
 struct RandomFlows {
     var dice: Dice
     let family: Family
@@ -46,7 +48,8 @@ struct RandomFlows {
 
     private static func destinations(_ family: Family) -> [String] {
         let isIPv4 = family == .ipv4
-        let virtual = isIPv4 ? "ip daddr { 10.1.0.50, 10.1.0.51 }" : "ip6 daddr { fd01::50, fd01::51 }"
+        let virtual =
+            isIPv4 ? "ip daddr { 10.1.0.50, 10.1.0.51 }" : "ip6 daddr { fd01::50, fd01::51 }"
         let ported = isIPv4 ? "10.2.0.100" : "[fd02::100]"
         let many = isIPv4 ? "10.2.0.100-10.2.0.103" : "fd02::100-fd02::103"
         return [

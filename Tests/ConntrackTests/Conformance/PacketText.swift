@@ -151,8 +151,9 @@ enum PacketText {
 /// Sums checksums from scratch, word by word: nothing of the model's arithmetic is used.
 enum PacketCheck {
     /// Every checksum of the packet is right: the IPv4 header's, the transport's, and of what an
-    /// ICMP error quotes the header's and, if all of it is there, the transport's. What came in
-    /// with a wrong one may leave with one.
+    /// ICMP error quotes the header's and, if all of it is there, the transport's.
+    ///
+    /// What came in with a wrong one may leave with one.
     static func expectGoodChecksums(
         _ bytes: [UInt8], from input: [UInt8], _ location: SourceLocation
     ) {

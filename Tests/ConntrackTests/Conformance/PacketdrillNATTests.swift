@@ -9,7 +9,8 @@ import Wire
 struct PacketdrillNATTests {
     // MARK: B3
 
-    @Test("packetdrill.md B3: SYNs do not extend an unanswered entry; the rule acts on the fresh one")
+    @Test(
+        "packetdrill.md B3: SYNs do not extend an unanswered entry; the rule acts on the fresh one")
     func outlivesUnansweredEntries() throws {
         let counting = Chain.filter("input", 0, "ct state new ct status dnat counter")
         let bench = try NATBench(counting) {
@@ -159,7 +160,9 @@ struct PacketdrillNATTests {
         }
     }
 
-    @Test("packetdrill.md B7.1: OUTPUT DNAT; the chain flushed, a new ping goes to ns1", arguments: settings)
+    @Test(
+        "packetdrill.md B7.1: OUTPUT DNAT; the chain flushed, a new ping goes to ns1",
+        arguments: settings)
     func mapsAtOutput(_ s: Setting) throws {
         let rule = "\(s.daddr) \(s.ns1) dnat \(s.word)to \(s.ns2)"
         let bench = try router(Chain.output(rule, s.table))
@@ -183,7 +186,9 @@ struct PacketdrillNATTests {
         #expect(heard == "\(s.end(s.ns1, 80)) > \(s.end(s.router1, 4000))")
     }
 
-    @Test("packetdrill.md B7.3: masquerade, plain and fully-random: ns1 sees the router", arguments: settings)
+    @Test(
+        "packetdrill.md B7.3: masquerade, plain and fully-random: ns1 sees the router",
+        arguments: settings)
     func masquerades(_ s: Setting) throws {
         for flag in ["", " fully-random"] {
             let bench = try router(Chain.postrouting("oifname \"cli\" masquerade\(flag)", s.table))

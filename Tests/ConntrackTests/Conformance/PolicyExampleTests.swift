@@ -101,7 +101,9 @@ struct PolicyExampleTests {
 
     // MARK: Policies that forget something
 
-    @Test("policy.md case 11: accept only NEW: SYN_RECV, nothing more passes, after 60 s it begins anew")
+    @Test(
+        "policy.md case 11: accept only NEW: SYN_RECV, nothing more passes, after 60 s it begins anew"
+    )
     func acceptsOnlyNew() throws {
         let bench = try NATBench(
             Chain.filter("forward", 0, "ct state new accept\ncounter drop"))

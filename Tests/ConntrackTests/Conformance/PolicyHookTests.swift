@@ -33,7 +33,8 @@ struct PolicyHookTests {
         "policy.md §2, M5-M5d: which rules turn tracking on",
         arguments: [
             Activation(rules: Chain.filter("prerouting", -300, "notrack"), tracks: false),
-            Activation(rules: Chain.filter("output", -300, "ip daddr 10.9.9.9 notrack"), tracks: false),
+            Activation(
+                rules: Chain.filter("output", -300, "ip daddr 10.9.9.9 notrack"), tracks: false),
             Activation(rules: Chain.postrouting("ip saddr 10.9.9.9 accept"), tracks: false),
             Activation(rules: Chain.postrouting("ip saddr 10.9.9.9 masquerade"), tracks: true),
             Activation(rules: Chain.prerouting("ip saddr 10.9.9.9 dnat to 10.2.0.9"), tracks: true),
@@ -120,7 +121,8 @@ struct PolicyHookTests {
         #expect(bench.pass(ack).state == "new")
     }
 
-    @Test("policy.md case 2c: notrack behind the tracker has no effect", arguments: [-199, -150, 0])
+    @Test(
+        "policy.md case 2c: notrack behind the tracker has no effect", arguments: [-199, -150, 0])
     func comesTooLate(_ priority: Int) throws {
         let bench = try NATBench(
             Chain.filter("prerouting", Int32(priority), Self.raw) + Self.stateful)
@@ -140,7 +142,8 @@ struct PolicyHookTests {
 
     @Test("policy.md §5: notrack in OUTPUT")
     func leavesOwnPacketsUntracked() throws {
-        let bench = try NATBench(Chain.filter("output", -300, "udp dport 53 notrack") + Self.stateful)
+        let bench = try NATBench(
+            Chain.filter("output", -300, "udp dport 53 notrack") + Self.stateful)
         #expect(bench.emit(Make.udp("10.2.0.1:1000 > 10.2.0.2:53")).state == "untracked")
         #expect(bench.emit(Make.udp("10.2.0.1:1000 > 10.2.0.2:54")).state == "new")
     }
@@ -343,11 +346,14 @@ enum Fragments {
     static let two: [[UInt8]] = {
         let whole = Make.udp("10.1.0.2:1000 > 10.2.0.2:53", payload: payload)
         let body = Array(whole[20...])
-        return [piece(body[..<1000], at: 0, isLast: false), piece(body[1000...], at: 125, isLast: true)]
+        return [
+            piece(body[..<1000], at: 0, isLast: false), piece(body[1000...], at: 125, isLast: true),
+        ]
     }()
 
     /// `offset` counts units of eight bytes.
-    private static func piece(_ body: ArraySlice<UInt8>, at offset: UInt16, isLast: Bool) -> [UInt8] {
+    private static func piece(_ body: ArraySlice<UInt8>, at offset: UInt16, isLast: Bool) -> [UInt8]
+    {
         let flow = Make.Flow("10.1.0.2:1000 > 10.2.0.2:53")
         var builder = PacketBuilder(.ipv4, from: flow.source, to: flow.destination)
         builder.identification = 77

@@ -110,8 +110,9 @@ struct PolicyMatchTests {
         var testDescription: String { rule }
     }
 
-    /// Without an entry a rule that reads one breaks, also a negated one. The second column of the
-    /// corresponding iptables behaviour (M1) belongs to the scenarios.
+    /// Without an entry a rule that reads one breaks, also a negated one.
+    ///
+    /// The second column of the corresponding iptables behaviour (M1) belongs to the scenarios.
     @Test(
         "policy.md §4: what matches without an entry, and in which direction",
         arguments: [

@@ -56,7 +56,7 @@ struct SCTPChunkWalkTests {
         arguments: UInt64(0)..<200)
     func isExact(seed: UInt64) {
         var dice = Dice(seed: seed)
-        let settings = TrackerSettings(Sysctl(), .reference, .linux6_18)
+        let settings = TrackerSettings(Sysctl(), .reference, .linux618)
         let tags: [UInt32] = [0, 5, 6, 7]
         for _ in 0..<300 {
             let word = Self.word(&dice, count: 1 + Self.draw(&dice, 16))

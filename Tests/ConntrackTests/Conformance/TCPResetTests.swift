@@ -55,9 +55,9 @@ struct TCPResetTests {
 
     @Test("tcp.md case 23, Linux 6.12: an inexact RST leaves 300 s")
     func inexactIn612() {
-        var x = Exchange.established(profile: .linux6_12)
+        var x = Exchange.established(profile: .linux612)
         x.r(.rst, seq: 5050, "ESTABLISHED-reply ESTABLISHED/300 A counted")
-        var y = Exchange.established(profile: .linux6_12)
+        var y = Exchange.established(profile: .linux612)
         y.r(.rst, seq: 5001, "ESTABLISHED-reply CLOSE/10 A counted")
     }
 

@@ -205,6 +205,20 @@ import Wire
         #expect(machine.count == 2)
     }
 
+    @Test("table.md case 20: its end is told, its beginning never was")
+    func replyOnlyEvents() {
+        // Observed on 6.18: 296 races gave 296 DESTROY without NEW.
+        var machine = Machine { $0.accounting = true }
+        _ = machine.raceToTwoBackends()
+        #expect(machine.eventNames == ["NEW"])
+        machine.pass(ticks: 250)
+        _ = machine.node.table.list(.initial, at: machine.now)
+        let last = machine.node.journal.events.last
+        #expect(machine.eventNames == ["NEW", "DESTROY"])
+        #expect(last?.entry.reply == Self.secondReply)
+        #expect(last?.entry.packetsOriginal == 1)
+    }
+
     @Test("table.md §11: a reply tuple that belongs to another flow can not be shared")
     func dropsTakenReply() {
         var machine = Machine()

@@ -69,7 +69,8 @@ struct HostilePacketTests {
         var packets: [[UInt8]] = []
         for builder in [out, out6] {
             let syn = builder.tcp(
-                from: 40000, to: 80, flags: [.syn], sequence: 1000, acknowledgment: 0, window: 64240,
+                from: 40000, to: 80, flags: [.syn], sequence: 1000, acknowledgment: 0,
+                window: 64240,
                 options: [.maximumSegmentSize(1460), .sackPermitted, .windowScale(7)])
             let data = builder.tcp(
                 from: 40000, to: 80, flags: [.psh, .ack], sequence: 1001, acknowledgment: 5001,
@@ -115,7 +116,9 @@ struct HostilePacketTests {
         Self.expectConsistency(&node, at: Instant(nanoseconds: moment), "prefixes")
     }
 
-    @Test("Any bits flipped, any order, any time: counts and links stay true", arguments: UInt64(0)..<24)
+    @Test(
+        "Any bits flipped, any order, any time: counts and links stay true",
+        arguments: UInt64(0)..<24)
     func flippedBits(seed: UInt64) throws {
         var node = try Self.gateway(seed: seed)
         var dice = Dice(seed: seed)

@@ -4,7 +4,7 @@ import Testing
 /// What dmesg shows of a full table.
 @Suite struct KernelLogTests {
     static func log(
-        inode: UInt32? = 4_026_532_526, profile: KernelProfile = .linux6_18, burst: UInt32 = 10,
+        inode: UInt32? = 4_026_532_526, profile: KernelProfile = .linux618, burst: UInt32 = 10,
         costSeconds: UInt32 = 5
     ) -> KernelLog {
         KernelLog(
@@ -69,7 +69,7 @@ import Testing
     @Test(
         "who names the namespace: only Linux 6.18, only a child",
         arguments: [
-            (UInt32?(nil), KernelProfile.linux6_18), (nil, .linux6_12), (7, .linux6_12),
+            (UInt32?(nil), KernelProfile.linux618), (nil, .linux612), (7, .linux612),
         ])
     func namesNoNamespace(_ inode: UInt32?, _ profile: KernelProfile) {
         var log = Self.log(inode: inode, profile: profile)

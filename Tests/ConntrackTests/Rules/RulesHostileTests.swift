@@ -82,6 +82,12 @@ struct RulesHostileTests {
             "text", "found a text of 8388609 bytes, expected at most 8388608 bytes",
             repeated(" ", RulesetLimits.textByteCount + 1)),
         Limit(
+            "words", "found a word of 256 bytes, expected at most 255 bytes",
+            "table ip " + repeated("t", 256)),
+        Limit(
+            "quotations", "found a word of 1002 bytes, expected at most 255 bytes",
+            RulesSupport.forward("log prefix \"" + repeated("t", 1000) + "\"")),
+        Limit(
             "tables", "expected at most 256 tables",
             (0...256).map { "table ip t\($0)\n" }.joined()),
         Limit(
@@ -105,11 +111,14 @@ struct RulesHostileTests {
             "list", "expected at most 64 values in a list",
             RulesSupport.forward("ct state new" + repeated(",new", 64))),
         Limit(
-            "parentheses", "expected at most 16 nested parentheses or sets",
+            "parentheses", "expected at most 16 nested parentheses, sets or hashes",
             RulesSupport.forward("meta mark " + repeated("(", 1000))),
         Limit(
-            "sets in sets", "expected at most 16 nested parentheses or sets",
+            "sets in sets", "expected at most 16 nested parentheses, sets or hashes",
             RulesSupport.forward("tcp dport " + repeated("{ ", 1000))),
+        Limit(
+            "hashes of hashes", "expected at most 16 nested parentheses, sets or hashes",
+            RulesSupport.forward(repeated("jhash ", 10_000))),
         Limit(
             "operators", "expected at most 16 operators in a row",
             RulesSupport.forward("meta mark 1" + repeated(" | 1", 1000))),

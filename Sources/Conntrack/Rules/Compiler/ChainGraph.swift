@@ -6,7 +6,7 @@ internal import Wire
 /// loop or nest deeper than it has room for, and nat statements must be where they make sense.
 /// Chains nobody reaches are not looked at.
 struct ChainGraph {
-    struct Problem: Hashable {
+    struct Problem {
         var position: SourcePosition
         var found: String
         var expected: String
@@ -30,20 +30,24 @@ struct ChainGraph {
         var edges: [Edge] = []
         var restricted: [Restricted] = []
         var readsEntry = false
+        /// A named verdict map, which chains ask and which jumps on: no chain of its own.
+        var isMap = false
     }
 
+    /// The chains by their indexes in the program, then the named verdict maps.
     private var nodes: [Node] = []
-    private var mapJumps: [Edge] = []
 
     mutating func addChain() { nodes.append(Node()) }
 
-    mutating func addJump(from chain: Int, to target: Int, at position: SourcePosition) {
-        nodes[chain].edges.append(Edge(target: target, position: position))
+    /// The map's number among the nodes.
+    mutating func addMap() -> Int {
+        nodes.append(Node(isMap: true))
+        return nodes.count - 1
     }
 
-    /// A jump that stands in a map, whoever asks the map.
-    mutating func addMapJump(to target: Int, at position: SourcePosition) {
-        mapJumps.append(Edge(target: target, position: position))
+    /// A jump from a chain or map to a chain, or the question a chain asks a map.
+    mutating func addJump(from node: Int, to target: Int, at position: SourcePosition) {
+        nodes[node].edges.append(Edge(target: target, position: position))
     }
 
     mutating func add(_ restricted: Restricted, in chain: Int) {
@@ -56,11 +60,11 @@ struct ChainGraph {
     func check(_ bases: [(chain: Int, kind: ChainKind, hook: Hook)]) -> [Problem] {
         let isBase = Set(bases.map(\.chain))
         var problems: [Problem] = []
-        for edge in nodes.flatMap(\.edges) + mapJumps where isBase.contains(edge.target) {
-            let problem = Problem(
-                position: edge.position, found: "a jump to a base chain",
-                expected: "a chain without hook")
-            if problems.last != problem { problems.append(problem) }
+        for edge in nodes.flatMap(\.edges) where isBase.contains(edge.target) {
+            problems.append(
+                Problem(
+                    position: edge.position, found: "a jump to a base chain",
+                    expected: "a chain without hook"))
         }
         if problems.isEmpty { problems += checkDepth(bases.map(\.chain)) }
         for place in reachable(bases) {
@@ -122,12 +126,13 @@ struct ChainGraph {
         while let chain = open.popLast() {
             isReached[chain] = false
             for edge in nodes[chain].edges {
-                depth[edge.target] = max(depth[edge.target], depth[chain] + 1)
-                if depth[chain] >= RulesetLimits.jumpDepth {
+                let reached = depth[chain] + (nodes[edge.target].isMap ? 0 : 1)
+                depth[edge.target] = max(depth[edge.target], reached)
+                if reached > RulesetLimits.jumpDepth {
                     return [
                         Problem(
                             position: edge.position,
-                            found: "a jump that nests \(depth[chain] + 1) chains",
+                            found: "a jump that nests \(reached) chains",
                             expected: "at most \(RulesetLimits.jumpDepth), base chain included")
                     ]
                 }
@@ -164,18 +169,20 @@ struct ChainGraph {
         return sources[chain]?.position
     }
 
-    /// Whether a rule that `base` reaches reads the connection.
-    func readsEntry(from base: Int) -> Bool {
-        var isReached = [Bool](repeating: false, count: nodes.count)
-        var open = [base]
-        isReached[base] = true
-        while let chain = open.popLast() {
-            if nodes[chain].readsEntry { return true }
-            for edge in nodes[chain].edges where !isReached[edge.target] {
-                isReached[edge.target] = true
-                open.append(edge.target)
+    /// Of each chain, whether it or one it leads to reads the connection.
+    func entryReaders() -> [Bool] {
+        var sources = [[Int]](repeating: [], count: nodes.count)
+        for (source, node) in nodes.enumerated() {
+            for edge in node.edges { sources[edge.target].append(source) }
+        }
+        var reads = nodes.map(\.readsEntry)
+        var open = nodes.indices.filter { reads[$0] }
+        while let reader = open.popLast() {
+            for source in sources[reader] where !reads[source] {
+                reads[source] = true
+                open.append(source)
             }
         }
-        return false
+        return reads
     }
 }

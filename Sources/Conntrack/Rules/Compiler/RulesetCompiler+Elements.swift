@@ -45,6 +45,12 @@ extension RulesetCompiler {
                 position: position)
         ]
         for field in fields {
+            guard elementCount + combinations.count * field.count <= RulesetLimits.setElements
+            else {
+                throw fail(
+                    at: position, found: "one element more",
+                    expected: "at most \(RulesetLimits.setElements) elements in all sets")
+            }
             var longer: [Element] = []
             for start in combinations {
                 for interval in field {
@@ -55,11 +61,6 @@ extension RulesetCompiler {
                 }
             }
             combinations = longer
-            guard elementCount + combinations.count <= RulesetLimits.setElements else {
-                throw fail(
-                    at: position, found: "one element more",
-                    expected: "at most \(RulesetLimits.setElements) elements in all sets")
-            }
         }
         elementCount += combinations.count
         elements += combinations

@@ -87,6 +87,7 @@ extension RulesetCompiler {
         hashOf key: Expression, _ modulus: UInt32, _ offset: UInt32, _ seed: UInt32?,
         into first: Register
     ) throws(Stop) -> Loaded {
+        guard key.isSelectors else { throw fail(key, expected: "packet fields to hash") }
         try refuseOpenFamily(key)
         let loaded = try load(key, into: first)
         var parts: [HashExpression.Part] = []
@@ -120,6 +121,18 @@ extension RulesetCompiler {
         case .concatenation(let parts):
             for part in parts { try refuseOpenFamily(part) }
         default: break
+        }
+    }
+}
+
+extension Expression {
+    /// Plain packet fields, one or a concatenation.
+    fileprivate var isSelectors: Bool {
+        switch kind {
+        case .selector: true
+        case .concatenation(let parts): parts.allSatisfy(\.isSelectors)
+        case .binary(_, let left, _): left.isSelectors
+        default: false
         }
     }
 }

@@ -81,12 +81,14 @@ extension RulesetCompiler {
             guard case .verdict = syntax.tables[table].sets[index].data else {
                 throw fail(map, expected: "a map that holds verdicts")
             }
-            // A map lives in its table, and its jumps are made from every rule that asks it.
-            noteJumps(syntax.tables[table].sets[index].elements)
-            return try namedSet(index)
+            let compiled = try namedSet(index)
+            if let node = mapNodes[compiled] {
+                graph.addJump(from: chain, to: node, at: map.position)
+            }
+            return compiled
         case .set(let elements):
             guard !elements.isEmpty else { throw fail(map, expected: "elements in the map") }
-            noteJumps(elements)
+            noteJumps(elements, from: chain)
             return try elementTable(elements, keys: keys, data: .verdict, overlaps: .refused)
         default: throw fail(map, expected: "a verdict map")
         }
@@ -131,26 +133,15 @@ extension RulesetCompiler {
         types.map { $0.keyword ?? "integer" }.joined(separator: " . ")
     }
 
-    /// The rule being compiled may go where the map's elements lead.
-    private mutating func noteJumps(_ elements: [ElementSyntax]) {
-        for jump in jumps(elements) {
-            graph.addJump(from: chain, to: jump.target, at: jump.position)
-        }
-    }
-
-    mutating func noteMapJumps(_ elements: [ElementSyntax]) {
-        for jump in jumps(elements) { graph.addMapJump(to: jump.target, at: jump.position) }
-    }
-
-    private func jumps(
-        _ elements: [ElementSyntax]
-    ) -> [(target: Int, position: SourcePosition)] {
-        elements.compactMap { element in
-            guard case .verdict(let verdict)? = element.data?.kind else { return nil }
+    /// A chain or a named map may go where the elements lead.
+    mutating func noteJumps(_ elements: [ElementSyntax], from node: Int) {
+        for element in elements {
+            guard case .verdict(let verdict)? = element.data?.kind else { continue }
             switch verdict.kind {
             case .jump(let name), .goto(let name):
-                return target(name).map { ($0, verdict.position) }
-            case .accept, .drop, .continue, .return: return nil
+                guard let target = target(name) else { continue }
+                graph.addJump(from: node, to: target, at: verdict.position)
+            case .accept, .drop, .continue, .return: break
             }
         }
     }

@@ -15,6 +15,8 @@ struct RulesetCompiler {
     var graph = ChainGraph()
     private var compiledSets: [SetKey: Int32] = [:]
     var elementCount = 0
+    /// The named verdict maps among the graph's nodes, by their tables in the program.
+    var mapNodes: [Int32: Int] = [:]
 
     // The rule being compiled.
     var table = 0
@@ -112,11 +114,12 @@ struct RulesetCompiler {
         for problem in graph.check(bases.map { ($0.chain, $0.syntax.kind, $0.syntax.hook) }) {
             report(at: problem.position, found: problem.found, expected: problem.expected)
         }
+        let readers = graph.entryReaders()
         ruleset.baseChains = bases.map { base in
             BaseChain(
                 index: base.chain, kind: base.syntax.kind, hook: base.syntax.hook,
                 priority: base.syntax.priority, families: base.families,
-                readsEntry: graph.readsEntry(from: base.chain))
+                readsEntry: readers[base.chain])
         }
     }
 
@@ -146,7 +149,11 @@ struct RulesetCompiler {
             overlaps: set.hasIntervals
                 ? set.mergesOverlaps ? .merged : .refused : .intervalsRefused)
         compiledSets[key] = compiled
-        noteMapJumps(set.elements)
+        if case .verdict = set.data {
+            let node = graph.addMap()
+            mapNodes[compiled] = node
+            noteJumps(set.elements, from: node)
+        }
         return compiled
     }
 

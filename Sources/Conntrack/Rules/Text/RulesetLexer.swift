@@ -101,7 +101,7 @@ struct RulesetLexer {
         }
         if byte.isDigit { return try number(from: position) }
         if byte.startsWord {
-            return word(from: position)
+            return try word(from: position)
         }
         offset += 1
         if Self.signs.contains(byte) {
@@ -142,6 +142,7 @@ struct RulesetLexer {
         while let byte = peek(), byte != UInt8(ascii: "\n") {
             offset += 1
             if byte == UInt8(ascii: "\"") {
+                try checkLength(from: start, position)
                 return token(.quoted, text(start + 1, offset - 1), start, position)
             }
         }
@@ -162,6 +163,7 @@ struct RulesetLexer {
                 expected: "a name right behind it")
         }
         skip { $0.continuesWord }
+        try checkLength(from: start, position)
         let kind: RulesetToken.Kind = sigil == UInt8(ascii: "$") ? .variable : .setName
         return token(kind, text(start + 1, offset), start, position)
     }
@@ -170,6 +172,7 @@ struct RulesetLexer {
     private mutating func number(from position: SourcePosition) throws(Failure) -> RulesetToken {
         let start = offset
         skip { $0.isDigit || $0.isLetter }
+        try checkLength(from: start, position)
         let spelled = text(start, offset)
         let isHex = spelled.hasPrefix("0x") || spelled.hasPrefix("0X")
         let digits = isHex ? spelled.dropFirst(2) : spelled[...]
@@ -187,21 +190,34 @@ struct RulesetLexer {
         return token(.number(value), spelled, start, position)
     }
 
-    private mutating func word(from position: SourcePosition) -> RulesetToken {
+    private mutating func word(from position: SourcePosition) throws(Failure) -> RulesetToken {
         let start = offset
         skip { $0.continuesWord }
         if peek() == UInt8(ascii: "*") { offset += 1 }
+        try checkLength(from: start, position)
         return token(.word, text(start, offset), start, position)
+    }
+
+    private func checkLength(from start: Int, _ position: SourcePosition) throws(Failure) {
+        guard offset - start <= RulesetLimits.wordByteCount else {
+            throw Failure(
+                position: position, bytes: start..<offset,
+                found: "a word of \(offset - start) bytes",
+                expected: "at most \(RulesetLimits.wordByteCount) bytes")
+        }
     }
 
     /// The longest address that begins at `start`.
     private func matchAddress(at start: Int) -> (family: Family, value: Address, end: Int)? {
         let (colon, dot) = (UInt8(ascii: ":"), UInt8(ascii: "."))
         guard source[start].isHexDigit || source[start] == colon else { return nil }
+        // Not further than the colons of one address reach: a text of colons is not read for ever.
+        var colons = 0
         let candidate = source[start...].prefix(45).prefix {
-            $0.isHexDigit || $0 == colon || $0 == dot
+            if $0 == colon { colons += 1 }
+            return colons <= 8 && ($0.isHexDigit || $0 == colon || $0 == dot)
         }
-        if candidate.count(where: { $0 == colon }) >= 2 {
+        if colons >= 2 {
             for end in stride(from: candidate.endIndex, to: start + 1, by: -1) {
                 if let (family, value) = Address.parse(text(start, end)), family == .ipv6 {
                     return (family, value, end)

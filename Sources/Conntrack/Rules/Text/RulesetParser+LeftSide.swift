@@ -71,7 +71,9 @@ extension RulesetParser {
     }
 
     mutating func hash(from start: RulesetToken) throws(Stop) -> Expression {
+        try enter()
         let key = try concatenatedLeft()
+        leave()
         try expect(word: "mod")
         let modulus = UInt32(try number(1...UInt64(UInt32.max), "the modulus"))
         var seed: UInt32?

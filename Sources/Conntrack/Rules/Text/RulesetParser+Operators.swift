@@ -57,7 +57,8 @@ extension RulesetParser {
     mutating func enter() throws(Stop) {
         nesting += 1
         guard nesting <= RulesetLimits.nestingDepth else {
-            throw fail(expected: "at most \(RulesetLimits.nestingDepth) nested parentheses or sets")
+            throw fail(
+                expected: "at most \(RulesetLimits.nestingDepth) nested parentheses, sets or hashes")
         }
     }
 
