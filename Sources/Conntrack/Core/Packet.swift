@@ -49,6 +49,7 @@ public struct Packet: Sendable, BitwiseCopyable {
     /// Bytes of the largest fragment, header included, of a packet put together from fragments.
     public var fragmentByteCount: UInt16
     public var tcp: TCPSegment
+    /// SCTP: tag and chunks, summed up.
     public var sctp: SCTPContent
     /// ICMP errors: the tuple of the packet they quote; meaningful with `.quotesTuple`.
     public var quoted: Tuple

@@ -22,9 +22,8 @@ public struct KernelLog: Sendable {
             let fraction = TimeBase.padded(micros % 1_000_000, digits: 6)
             let stamp = "[\(padding)\(seconds).\(fraction)] "
             let margin = "\n" + String(repeating: " ", count: stamp.count)
-            return stamp
-                + text.split(separator: "\n", omittingEmptySubsequences: false)
-                .joined(separator: margin)
+            let lines = text.split(separator: "\n", omittingEmptySubsequences: false)
+            return stamp + lines.joined(separator: margin)
         }
     }
 

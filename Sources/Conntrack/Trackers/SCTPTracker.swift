@@ -35,9 +35,10 @@ enum SCTPTracker {
 
     // MARK: Creation (step 3)
 
-    /// Kinds no association begins with.
+    /// What no association begins with; a chunk that moves nothing leads nowhere from NONE.
     private static let neverFirst: SCTPChunkSet = [
-        SCTPChunkSet(.abort), SCTPChunkSet(.shutdownComplete), SCTPChunkSet(.cookieAck),
+        SCTPChunkSet(.abort), SCTPChunkSet(.shutdownComplete), SCTPChunkSet(.cookieAck), .data,
+        .other,
     ]
 
     /// Takes what a first packet tells.
@@ -45,10 +46,7 @@ enum SCTPTracker {
     /// Returns whether the connection may begin.
     private static func open(_ record: inout SCTPRecord, _ content: SCTPContent) -> Bool {
         record = SCTPRecord()
-        // A chunk that moves nothing leads nowhere from NONE.
-        guard content.present.isDisjoint(with: neverFirst.union([.data, .other])) else {
-            return false
-        }
+        guard content.present.isDisjoint(with: neverFirst) else { return false }
         if content.contains(.initiation) {
             guard content.verificationTag == 0, !content.present.contains(.shortInitiation) else {
                 return false
@@ -88,30 +86,20 @@ enum SCTPTracker {
         while let step = content.step(index) {
             index += 1
             let judgement = judge(step, &record, content, direction)
+            if judgement == .invalid { return result.refused() }
             let old = record.state
-            guard judgement != .invalid,
-                let state = SCTPTransitions.state(from: old, on: step.kind, direction)
-            else {
-                result.action = .invalid
-                if judgement != .invalid {
-                    result.remark = .sctpInvalidState(
-                        old: old.rawValue, direction, type: step.kind.type)
-                }
-                return result
+            guard let state = SCTPTransitions.state(from: old, on: step.kind, direction) else {
+                return result.refused(
+                    .sctpInvalidState(old: old.rawValue, direction, type: step.kind.type))
             }
-            guard
-                step.kind != .initiation && step.kind != .initiationAck
-                    || acceptsInitiation(step.kind, &record, content, direction)
-            else {
-                result.action = .invalid
-                return result
+            if step.kind == .initiation || step.kind == .initiationAck {
+                guard acceptsTag(of: step.kind, &record, content, direction) else {
+                    return result.refused()
+                }
             }
             if judgement == .stray {
                 // One may be; a second in the same packet may not.
-                guard result.action == .refresh else {
-                    result.action = .invalid
-                    return result
-                }
+                if result.action == .pass { return result.refused() }
                 result.action = .pass
             }
             // A repeated INIT does not keep alive what is closed.
@@ -189,8 +177,8 @@ enum SCTPTracker {
     /// INIT and INIT ACK name the tag of the answers to their sender (step 6).
     ///
     /// Returns whether they may.
-    private static func acceptsInitiation(
-        _ kind: SCTPChunkKind, _ record: inout SCTPRecord, _ content: SCTPContent,
+    private static func acceptsTag(
+        of kind: SCTPChunkKind, _ record: inout SCTPRecord, _ content: SCTPContent,
         _ direction: Direction
     ) -> Bool {
         guard !content.present.contains(.shortInitiation) else { return false }
@@ -212,5 +200,15 @@ enum SCTPTracker {
         }
         record[direction.opposite] = content.initiateTag
         return true
+    }
+}
+
+extension TrackerResult {
+    /// The packet gets no connection, but what it has changed is changed.
+    fileprivate func refused(_ remark: TrackerRemark.Text? = nil) -> TrackerResult {
+        var result = self
+        result.action = .invalid
+        result.remark = remark
+        return result
     }
 }
