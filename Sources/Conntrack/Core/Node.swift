@@ -34,6 +34,7 @@ public struct Node: ~Copyable {
         self.configuration = configuration
         let sysctl = configuration.sysctl
         ruleset = configuration.ruleset
+        ruleset.tickRate = configuration.tickRate
         settings = TrackerSettings(sysctl, configuration.tickRate, configuration.profile)
         routing = Routing(configuration.interfaces)
         table = ConnectionTable(
@@ -71,6 +72,7 @@ public struct Node: ~Copyable {
     public mutating func replace(_ ruleset: Ruleset) {
         let tracked = Family.allCases.map { isTracking($0) }
         self.ruleset = ruleset
+        self.ruleset.tickRate = configuration.tickRate
         configuration.ruleset = ruleset
         plan = Self.plan(ruleset, configuration.tracking)
         for (family, was) in zip(Family.allCases, tracked) where !was && isTracking(family) {
