@@ -59,7 +59,7 @@ public struct Program: Sendable {
         let words = unsafe Self.copy([path] + arguments)
         let environment = unsafe Self.copy(["PATH=/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL=C"])
         defer {
-            for unsafe word in unsafe words + environment { unsafe free(word) }
+            for unsafeword in unsafe words + environment { unsafe free(word) }
         }
         var process: pid_t = 0
         let code = unsafe posix_spawn(&process, path, &actions, nil, words, environment)

@@ -13,9 +13,10 @@ import Wire
 /// ctnetlink, against an account that was taken with other tools.
 @Suite(.serialized, .enabled(if: LiveMachine.isThere, "the live kernel is not there"))
 struct RecordingTests {
-    /// Traces that pause are left out: what a timeout of a second does to the packet behind a pause
-    /// of two depends on how busy the machine is. `ctlab verify` compares those at the kernel's own
-    /// times.
+    /// The traces without pauses.
+    ///
+    /// What a timeout of a second does to the packet behind a pause of two depends on how busy the
+    /// machine is; `ctlab verify` compares such traces at the kernel's own times.
     static let names = Trace.names.filter { !$0.contains("gaps") }
 
     @Test("the kernel does what the recording says", arguments: names)
