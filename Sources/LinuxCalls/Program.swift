@@ -59,7 +59,8 @@ public struct Program: Sendable {
         let words = unsafe Self.copy([path] + arguments)
         let environment = unsafe Self.copy(["PATH=/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL=C"])
         defer {
-            for unsafeword in unsafe words + environment { unsafe free(word) }
+            unsafe Self.free(words)
+            unsafe Self.free(environment)
         }
         var process: pid_t = 0
         let code = unsafe posix_spawn(&process, path, &actions, nil, words, environment)
@@ -67,7 +68,11 @@ public struct Program: Sendable {
         return process
     }
 
-    /// C strings of `words` with the null behind them; the caller frees each.
+    private static func free(_ words: [UnsafeMutablePointer<CChar>?]) {
+        for index in unsafe words.indices { unsafe Glibc.free(words[index]) }
+    }
+
+    /// C strings of `words` with the null behind them; `free` takes them back.
     private static func copy(_ words: [String]) -> [UnsafeMutablePointer<CChar>?] {
         unsafe words.map { unsafe strdup($0) } + [nil]
     }
