@@ -197,13 +197,15 @@ extension Node {
     /// Where the header ends that the path needed in one piece, in bytes from the packet's start.
     ///
     /// Observed on 6.18: a header spread over two fragments is drawn into the first on the way, and
-    /// the packet then leaves in other pieces than it came in. That is a TCP or SCTP header, and in
-    /// an ICMP error whatever translation has written into.
+    /// the packet then leaves in other pieces than it came in. That is a TCP header, an SCTP header
+    /// that was verified or translated, and in an ICMP error whatever translation has written into.
     private func headerEnd(_ arrived: Packet, _ packet: Packet, _ layout: PacketLayout) -> Int {
         func end(_ protocolNumber: UInt8, at offset: Int, _ present: Int, least: Int) -> Int {
             switch protocolNumber {
             case IPProtocol.tcp where present >= 20: offset + 20
-            case IPProtocol.sctp where present >= 12: offset + 12
+            case IPProtocol.sctp
+            where present >= 12 && (settings.verifiesChecksums || arrived.tuple != packet.tuple):
+                offset + 12
             default: offset + least
             }
         }
