@@ -1,8 +1,12 @@
 #ifndef CLINUXSHIMS_H
 #define CLINUXSHIMS_H
 // What Glibc, as Swift imports it, lacks. Header-only: a call costs nothing.
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE
+#endif
 #include <errno.h>
 static inline int ctlab_errno(void) { return errno; }
 #include "CLinuxNamespaces.h"
 #include "CLinuxSignals.h"
+#include "CLinuxSockets.h"
 #endif
