@@ -7,7 +7,9 @@ internal import Glibc
 /// It is in the namespaces of the thread that started it. Signals this process has blocked are
 /// blocked there as well. The end of its input is how it notices that nobody wants it any more,
 /// however we ended; a value that goes closes the pipes, and kills it if it is still there.
-public struct ChildProcess: ~Copyable {
+///
+/// A class: whoever starts several keeps them in an array, which holds no values with one owner.
+public final class ChildProcess {
     public let processIdentifier: Int32
     /// Where it writes; does not wait.
     public let output: FileDescriptor
@@ -74,7 +76,7 @@ public struct ChildProcess: ~Copyable {
     }
 
     /// Writes a line to its input; a child that is gone does not mind.
-    public mutating func tell(_ line: String) {
+    public func tell(_ line: String) {
         let bytes = Array((line + "\n").utf8)
         var written = 0
         while written < bytes.count {
@@ -90,13 +92,13 @@ public struct ChildProcess: ~Copyable {
     }
 
     /// Closes its input.
-    public mutating func closeInput() {
+    public func closeInput() {
         if input >= 0 { _ = Glibc.close(input) }
         input = -1
     }
 
     /// The whole lines it has written since the last call, and whether there can be more.
-    public mutating func lines() throws(SystemCallError) -> (lines: [String], hasMore: Bool) {
+    public func lines() throws(SystemCallError) -> (lines: [String], hasMore: Bool) {
         while let count = try output.read(into: &buffer) {
             if count == 0 { return (takeLines(), false) }
             unfinished.append(contentsOf: buffer[..<count])
@@ -104,7 +106,7 @@ public struct ChildProcess: ~Copyable {
         return (takeLines(), true)
     }
 
-    private mutating func takeLines() -> [String] {
+    private func takeLines() -> [String] {
         guard let last = unfinished.lastIndex(of: UInt8(ascii: "\n")) else { return [] }
         let text = String(decoding: unfinished[..<last], as: UTF8.self)
         unfinished.removeFirst(last + 1)
@@ -112,7 +114,7 @@ public struct ChildProcess: ~Copyable {
     }
 
     /// Waits for its end: the exit code; 128 + the signal's number if a signal ended it.
-    public mutating func wait() -> Int32 {
+    public func wait() -> Int32 {
         if let outcome { return outcome }
         var status: Int32 = 0
         while unsafe waitpid(processIdentifier, &status, 0) < 0, ctlab_errno() == EINTR {}
@@ -123,7 +125,7 @@ public struct ChildProcess: ~Copyable {
     }
 
     /// Ends it at once.
-    public mutating func kill() {
+    public func kill() {
         guard outcome == nil else { return }
         _ = Glibc.kill(processIdentifier, SIGKILL)
     }

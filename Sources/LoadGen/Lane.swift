@@ -78,8 +78,11 @@ struct Lane {
 
     mutating func drawHold() -> UInt64? { workload.hold.draw(&dice) }
 
-    /// The destination of flow `index`.
-    func destination(_ index: Int) -> SocketAddress { workload.target.destination(index) }
+    /// The destination of flow `index`: the next one once every source had its turn, so that all
+    /// pairs come about.
+    func destination(_ index: Int) -> SocketAddress {
+        workload.target.destination(index / (workload.sources?.count ?? 1))
+    }
 
     /// Where flow `index` comes from.
     func source(_ index: Int) -> SocketAddress? {
