@@ -129,13 +129,13 @@ public struct LoadRun: ~Copyable {
     ///   - interruption: Once stops it cleanly, twice ends it at once.
     ///   - tick: Told once a second; says what is wanted.
     public mutating func run(
-        interruption: borrowing Interruption?, tick: (LoadTick) -> [LoadWish]
+        interruption: borrowing Interruption, tick: (LoadTick) -> [LoadWish]
     ) throws(LoadError) -> LoadResult {
         var wasInterrupted = false
         var seconds = 0
         while isRunning.contains(true) {
             MonotonicClock.sleep(until: MonotonicClock.now() + 10_000_000)
-            if Self.take(interruption) {
+            if interruption.take() {
                 if wasInterrupted {
                     for child in children { child.kill() }
                     throw .killed
@@ -150,13 +150,6 @@ public struct LoadRun: ~Copyable {
             }
         }
         return result(wasInterrupted)
-    }
-
-    private static func take(_ interruption: borrowing Interruption?) -> Bool {
-        switch interruption {
-        case .some(let signals): signals.take()
-        case .none: false
-        }
     }
 
     private mutating func gather() throws(LoadError) {

@@ -19,6 +19,8 @@ public struct SinkCounts: Sendable, Hashable {
     public var refused = 0
     public var datagrams = 0
     public var datagramAnswers = 0
+
+    public init() {}
 }
 
 /// Accepts, answers as told by the client, counts.
