@@ -60,6 +60,9 @@ public struct ConnectionTable: ~Copyable {
     var dice: Dice
     /// Where the next port search begins instead of at random: see `Node.portHint`.
     var portHint: UInt16?
+    /// Who goes early instead of whom a search would find: see `Node.evictionHint`.
+    var evictionHint: [ConnectionKey]?
+    var evictions = EvictionTally()
     let hashKey: SipHash
     let identifierKey: SipHash
     let tickRate: TickRate
@@ -283,7 +286,7 @@ public struct ConnectionTable: ~Copyable {
         namespaces[home].count &+= 1
         if limits.connections != 0, namespaces[home].count > limits.connections {
             guard dropEarly(near: hash, namespace, at: now) else {
-                collector.shouldDropEarly = true
+                collector.shouldDropEarly = evictionHint == nil
                 namespaces[home].count &-= 1
                 return nil
             }
