@@ -13,6 +13,9 @@ public struct MachineLease: ~Copyable {
 
     private static let directory = "/run/ctlab"
     private static let path = "/run/ctlab/changed-sysctls"
+    /// Whoever waits for the lease holds the lock on this one, so that those who share it come
+    /// behind one who wants it alone and not before him for ever.
+    private static let gatePath = "/run/ctlab/gate"
     /// How long to wait for others, in nanoseconds.
     private static let patience: UInt64 = 60_000_000_000
 
@@ -24,11 +27,15 @@ public struct MachineLease: ~Copyable {
     ///
     /// - Throws: `.taken` if others have the machine for too long.
     public init(changing settings: [(name: String, value: String)]) throws(MachineLeaseError) {
-        let file = try leased { () throws(SystemCallError) -> FileDescriptor in
+        let gate = try leased { () throws(SystemCallError) -> FileDescriptor in
             try TextFile.makeDirectory(Self.directory)
-            return try FileDescriptor(opening: Self.path, for: .create)
+            return try FileDescriptor(opening: Self.gatePath, for: .create)
+        }
+        let file = try leased { () throws(SystemCallError) in
+            try FileDescriptor(opening: Self.path, for: .create)
         }
         let isExclusive = !settings.isEmpty
+        try Self.lock(gate, shared: false)
         try Self.lock(file, shared: !isExclusive)
         try leased { () throws(SystemCallError) in
             try Self.recover(file, isExclusive: isExclusive)
@@ -39,6 +46,7 @@ public struct MachineLease: ~Copyable {
             try? Self.restore(file)
             throw error
         }
+        _ = consume gate
         self.file = file
         self.isExclusive = isExclusive
     }

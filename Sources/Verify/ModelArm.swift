@@ -1,4 +1,5 @@
 public import Conntrack
+public import LiveKernel
 internal import Replay
 public import Report
 
@@ -21,6 +22,13 @@ public struct ModelArm: ~Copyable {
         replayer = Replayer(configuration, wants: .outcomes)
     }
 
+    /// Takes over what the live kernel left to chance with the packet that comes next.
+    public mutating func follow(_ live: PacketOutcome) {
+        let evictions = Evictions(live)
+        replayer.node.evictionHint = evictions.searched
+        replayer.collectedEarly = evictions.collected
+    }
+
     /// What the model does with one packet that comes in `nanoseconds` after the first.
     public mutating func send(
         _ packet: [UInt8], number: Int, on interface: String?, nanoseconds: UInt64
@@ -34,9 +42,32 @@ public struct ModelArm: ~Copyable {
             ?? PacketOutcome(packet: number, time: "", state: "none", verdict: "dropped")
     }
 
+    /// Replaces the rules.
+    ///
+    /// - Throws: `.refused` with what is wrong with them.
+    public mutating func replaceRules(with text: String) throws(LiveKernelError) {
+        do {
+            let names = replayer.node.configuration.interfaces.map(\.name)
+            replayer.node.replace(
+                try Ruleset(nftables: text, file: "rules", interfaces: names))
+        } catch {
+            throw .refused(program: "the model", "\(error)")
+        }
+    }
+
     /// The table at the end.
     public mutating func table() -> [EntryRecord] {
         let recorder = replayer.recorder
         return replayer.list().map { recorder.record($0) }
     }
+
+    /// How early drop went so far.
+    public var evictions: EvictionSummary {
+        let tally = replayer.node.evictions
+        return EvictionSummary(
+            searches: tally.searches, live: tally.followed, model: tally.found)
+    }
+
+    /// The kernel log's lines, without times.
+    public var kernelLog: [String] { replayer.node.kernelLog.lines.map(\.text) }
 }
