@@ -287,7 +287,8 @@ public struct Sink: ~Copyable {
     }
 
     private mutating func drop(_ slot: Int) {
-        counts.broken += 1
+        // A client that said it would reset has done so.
+        if endings[slot]?.ending != .reset { counts.broken += 1 }
         sockets.reset(slot)
         forget(slot)
     }

@@ -173,7 +173,7 @@ public struct Worker: ~Copyable {
         lanes[lane].advance(now: now)
         lanes[lane].flows.largestLag = max(lanes[lane].flows.largestLag, now - min(now, due))
         guard let slot = free.popLast().map(Int.init) else {
-            if lanes[lane].isOpen { lanes[lane].flows.droppedStarts += 1 }
+            lanes[lane].flows.droppedStarts += 1
             return
         }
         let index = lanes[lane].index
@@ -234,21 +234,21 @@ public struct Worker: ~Copyable {
         if !hasMore { isStopping = true }
     }
 
-    /// Ends connections of `lane` that are more than wanted.
+    /// Ends connections of `lane` that are more than wanted: attempts first, which cost nobody
+    /// anything, then those that stand.
     private mutating func letGo(_ lane: Int) {
-        for slot in phases.indices {
-            guard lanes[lane].flows.active > lanes[lane].wanted else { return }
-            guard Int(owners[slot]) == lane else { continue }
-            switch phases[slot] {
-            case .holding:
-                wheel.clear(slot)
-                finish(slot)
-            case .connecting:
-                // Nothing stands that could be ended in an orderly way.
-                lanes[lane].flows.unfinished += 1
-                sockets.reset(slot)
-                release(slot)
-            case .free, .exchanging, .closing: break
+        for phase in [Phase.connecting, .holding] {
+            for slot in phases.indices where phases[slot] == phase {
+                guard lanes[lane].flows.active > lanes[lane].wanted else { return }
+                guard Int(owners[slot]) == lane else { continue }
+                if phase == .holding {
+                    wheel.clear(slot)
+                    finish(slot)
+                } else {
+                    lanes[lane].flows.unfinished += 1
+                    sockets.reset(slot)
+                    release(slot)
+                }
             }
         }
     }

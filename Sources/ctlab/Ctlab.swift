@@ -31,7 +31,7 @@ struct Ctlab: ParsableCommand {
         version: ProductVersion.text,
         subcommands: [
             ReplayCommand.self, VerifyCommand.self, LoadCommand.self, SinkCommand.self,
-            ObserveCommand.self, LoadWorkerCommand.self,
+            ObserveCommand.self, CeilingCommand.self, LabCommand.self, LoadWorkerCommand.self,
         ])
 
     static func main() {

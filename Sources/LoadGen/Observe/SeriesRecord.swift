@@ -1,7 +1,8 @@
 public import Report
 
-/// One second of a run: what the host said and what the generator did in it. A prediction in the
-/// same shape lies beside it line by line.
+/// One second of a run: what the host said and what the generator did in it.
+///
+/// A prediction in the same shape lies beside it line by line.
 public struct SeriesRecord: Sendable {
     /// Seconds since the run's start.
     public var second: Int
@@ -33,15 +34,7 @@ public struct SeriesRecord: Sendable {
 
     /// Adds what a workload did, `old` being its counts a second ago.
     public mutating func add(_ workload: String, _ counts: FlowCounts, since old: FlowCounts) {
-        var change = counts
-        change.started -= old.started
-        change.droppedStarts -= old.droppedStarts
-        change.connected -= old.connected
-        change.completed -= old.completed
-        change.failed -= old.failed
-        change.lost -= old.lost
-        change.datagrams -= old.datagrams
-        change.answers -= old.answers
+        var change = counts.since(old)
         change.failures = []
         flows.append((workload, change))
     }

@@ -28,6 +28,9 @@ struct SinkCommand: ParsableCommand {
     @Flag(help: "No line a second.")
     var quiet = false
 
+    @Flag(help: .hidden)
+    var untilInputEnds = false
+
     func validate() throws {
         if tcp.isEmpty, udp.isEmpty {
             throw ValidationError("found neither --tcp nor --udp, expected a port")
@@ -51,6 +54,13 @@ struct SinkCommand: ParsableCommand {
                 code: .environment, text: "no descriptor left; raise the limit: ulimit -n")
         }
         let isQuiet = quiet || !StandardStream.error.isTerminal
+        if untilInputEnds {
+            // Started by another process of ours, which reads the first line and ends our input.
+            var control = try StandardInput()
+            Output.line("ready")
+            try sink.run(control: &control) { _ in true }
+            return
+        }
         Message.write("sink: ready")
         var before = SinkCounts()
         try sink.run { counts in
