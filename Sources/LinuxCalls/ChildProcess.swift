@@ -71,7 +71,7 @@ public final class ChildProcess {
     /// The reading end and the writing end.
     private static func pipe() throws(SystemCallError) -> (Int32, Int32) {
         var ends: [Int32] = [-1, -1]
-        try checked("pipe2") { unsafe pipe2(&ends, O_CLOEXEC) }
+        try checked("pipe2") { unsafe ctlab_pipe(&ends) }
         return (ends[0], ends[1])
     }
 

@@ -11,16 +11,18 @@ internal import Wire
 
     private var descriptors: [Int32] = []
     // The kernel keeps addresses inside it, which therefore stays in one place.
-    private let batch: UnsafeMutablePointer<ctlab_batch>
+    private let batch: OpaquePointer
 
     public init() {
-        unsafe batch = .allocate(capacity: 1)
-        unsafe ctlab_batch_init(batch)
+        guard let made = unsafe ctlab_batch_make() else {
+            preconditionFailure("no memory for a batch of datagrams")
+        }
+        unsafe batch = made
     }
 
     deinit {
         for descriptor in descriptors { _ = Glibc.close(descriptor) }
-        unsafe batch.deallocate()
+        unsafe ctlab_batch_free(batch)
     }
 
     public var count: Int { descriptors.count }
@@ -53,7 +55,7 @@ internal import Wire
     func descriptor(_ socket: Int) -> Int32 { descriptors[socket] }
 
     /// Datagrams waiting to be sent.
-    public var pendingCount: Int { Int(unsafe batch.pointee.count) }
+    public var pendingCount: Int { Int(unsafe ctlab_batch_count(batch)) }
 
     /// Adds a datagram to the batch; it must have room, and the bytes must fit.
     public mutating func add(_ bytes: Span<UInt8>, to peer: SocketAddress) {
@@ -73,7 +75,7 @@ internal import Wire
         let raw = descriptors[socket]
         var place: Int32 = 0
         var sent = 0
-        let end = unsafe batch.pointee.count
+        let end = unsafe ctlab_batch_count(batch)
         while place < end {
             let count = unsafe ctlab_batch_send(batch, raw, place)
             if count > 0 {
@@ -91,7 +93,7 @@ internal import Wire
             failed(Int(place), SocketFailure(.send, code))
             place += 1
         }
-        unsafe batch.pointee.count = 0
+        unsafe ctlab_batch_clear(batch)
         return sent
     }
 
@@ -110,12 +112,12 @@ internal import Wire
         let sent = unsafe mark.withUnsafeBytes {
             unsafe ctlab_batch_answer(batch, raw, $0.baseAddress, Int32($0.count))
         }
-        unsafe batch.pointee.count = 0
+        unsafe ctlab_batch_clear(batch)
         return max(0, Int(sent))
     }
 
     /// Forgets what was received.
-    public mutating func discard() { unsafe batch.pointee.count = 0 }
+    public mutating func discard() { unsafe ctlab_batch_clear(batch) }
 
     /// The address `socket` is bound to.
     public func localAddress(_ socket: Int) -> SocketAddress? {

@@ -122,9 +122,7 @@ public enum NameResolver {
     }
 
     private static func read(_ name: UnsafeMutablePointer<sockaddr>) -> (Family, Address) {
-        let endpoint = unsafe name.withMemoryRebound(to: ctlab_sockaddr.self, capacity: 1) {
-            unsafe ctlab_read_name($0)
-        }
+        let endpoint = unsafe ctlab_read_name(name)
         let address = SocketAddress(endpoint)
         return (address.family, address.address)
     }

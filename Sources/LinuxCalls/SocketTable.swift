@@ -12,12 +12,12 @@ public struct Readiness: Sendable, BitwiseCopyable {
     public let slot: Int
     let events: UInt32
 
-    public var isReadable: Bool { events & EPOLLIN.rawValue != 0 }
-    public var isWritable: Bool { events & EPOLLOUT.rawValue != 0 }
+    public var isReadable: Bool { events & CTLAB_READABLE != 0 }
+    public var isWritable: Bool { events & CTLAB_WRITABLE != 0 }
     /// An error is pending, or both directions are closed.
-    public var hasFailed: Bool { events & (EPOLLERR.rawValue | EPOLLHUP.rawValue) != 0 }
+    public var hasFailed: Bool { events & (CTLAB_FAILED | CTLAB_HUNG_UP) != 0 }
     /// The peer sends no more.
-    public var hasEnded: Bool { events & (EPOLLRDHUP.rawValue | EPOLLHUP.rawValue) != 0 }
+    public var hasEnded: Bool { events & (CTLAB_ENDED | CTLAB_HUNG_UP) != 0 }
 }
 
 /// Stream sockets by slot, and the epoll they are watched with; all closed with this value.
@@ -75,7 +75,7 @@ public struct SocketTable: ~Copyable {
                     throw SocketFailure(.connect, code)
                 }
             }
-            try watch(raw, as: slot, EPOLLIN.rawValue | EPOLLOUT.rawValue | EPOLLRDHUP.rawValue)
+            try watch(raw, as: slot, CTLAB_READABLE | CTLAB_WRITABLE | CTLAB_ENDED)
         } catch {
             _ = Glibc.close(raw)
             throw error
@@ -100,7 +100,7 @@ public struct SocketTable: ~Copyable {
             var name = address.endpoint
             _ = try socketCall(.bind) { unsafe ctlab_bind(raw, &name) }
             _ = try socketCall(.listen) { Glibc.listen(raw, backlog) }
-            try watch(raw, as: slot, EPOLLIN.rawValue, edge: false)
+            try watch(raw, as: slot, CTLAB_READABLE, edge: false)
         } catch {
             _ = Glibc.close(raw)
             throw error
@@ -123,7 +123,7 @@ public struct SocketTable: ~Copyable {
             throw error
         }
         do throws(SocketFailure) {
-            try watch(raw, as: slot, EPOLLIN.rawValue | EPOLLRDHUP.rawValue)
+            try watch(raw, as: slot, CTLAB_READABLE | CTLAB_ENDED)
         } catch {
             _ = Glibc.close(raw)
             throw error
@@ -135,7 +135,7 @@ public struct SocketTable: ~Copyable {
     private func watch(
         _ raw: Int32, as slot: Int, _ events: UInt32, edge: Bool = true
     ) throws(SocketFailure) {
-        let events = edge ? events | EPOLLET.rawValue : events
+        let events = edge ? events | CTLAB_ONCE : events
         _ = try socketCall(.watch) { ctlab_epoll_add(poll, raw, events, UInt64(slot)) }
     }
 
@@ -146,7 +146,7 @@ public struct SocketTable: ~Copyable {
         _ descriptor: borrowing FileDescriptor, as number: Int
     ) throws(SocketFailure) {
         precondition(number >= descriptors.count, "number \(number) is a slot")
-        try watch(descriptor.raw, as: number, EPOLLIN.rawValue, edge: false)
+        try watch(descriptor.raw, as: number, CTLAB_READABLE, edge: false)
     }
 
     /// As above, for datagram socket `socket` of `datagrams`.
@@ -154,7 +154,7 @@ public struct SocketTable: ~Copyable {
         _ datagrams: borrowing DatagramTable, _ socket: Int, as number: Int
     ) throws(SocketFailure) {
         precondition(number >= descriptors.count, "number \(number) is a slot")
-        try watch(datagrams.descriptor(socket), as: number, EPOLLIN.rawValue, edge: false)
+        try watch(datagrams.descriptor(socket), as: number, CTLAB_READABLE, edge: false)
     }
 
     // MARK: Waiting

@@ -7,6 +7,13 @@ public struct TrackerStatistics: ~Copyable {
         /// Entries of the namespace: the same in every row.
         public var count: Int
 
+        /// - Parameter values: As many as there are columns.
+        public init(values: [UInt32], count: Int) {
+            precondition(values.count == TrackerStatistics.columns.count, "a value a column")
+            self.values = values
+            self.count = count
+        }
+
         /// The column called `name` as `conntrack -S` calls it; 0 for a name there is not.
         public func value(_ name: String) -> UInt32 {
             TrackerStatistics.columns.firstIndex(of: name).map { values[$0] } ?? 0

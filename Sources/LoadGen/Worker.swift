@@ -201,6 +201,11 @@ public struct Worker: ~Copyable {
     /// No more starts; what is held is ended.
     private mutating func endStarts(at now: UInt64) {
         for lane in lanes.indices {
+            // What was due and was not done was dropped.
+            while lanes[lane].isOpen, lanes[lane].isDue(at: now) {
+                lanes[lane].flows.droppedStarts += 1
+                lanes[lane].advance(now: now)
+            }
             lanes[lane].nextStart = nil
             lanes[lane].wanted = 0
         }

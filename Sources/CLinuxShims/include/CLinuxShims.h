@@ -1,9 +1,6 @@
 #ifndef CLINUXSHIMS_H
 #define CLINUXSHIMS_H
 // What Glibc, as Swift imports it, lacks. Header-only: a call costs nothing.
-#ifndef _GNU_SOURCE
-#define _GNU_SOURCE
-#endif
 #include <errno.h>
 static inline int ctlab_errno(void) { return errno; }
 #include "CLinuxNamespaces.h"

@@ -61,6 +61,7 @@ public struct Lab: Sendable {
             for namespace in [client, server] {
                 try inside(namespace) { () throws(LabError) in try Self.set(Self.hostSettings) }
             }
+            try inside(client) { () throws(LabError) in try Self.set(setup.clientSettings) }
             try inside(gateway) { () throws(LabError) in
                 try Self.set(Self.gatewaySettings)
                 try tools.nft(setup.ruleset)
@@ -198,11 +199,16 @@ public struct LabSetup: Sendable {
     /// Settings that are one for the whole machine: made under its lease, and put back.
     public private(set) var globalSettings: [(name: String, value: String)] = []
 
+    /// The client's own settings, by their full names.
+    public private(set) var clientSettings: [(name: String, value: String)] = []
+
     /// - Parameter settings: Names with or without `net.netfilter.`.
     public init(
-        ruleset: String = LabSetup.masquerade, settings: [(name: String, value: String)] = []
+        ruleset: String = LabSetup.masquerade, settings: [(name: String, value: String)] = [],
+        clientSettings: [(name: String, value: String)] = []
     ) {
         self.ruleset = ruleset
+        self.clientSettings = clientSettings
         for (name, value) in settings {
             let full = name.hasPrefix("net.") ? name : "net.netfilter." + name
             if MachineLease.globalNames.contains(full) {

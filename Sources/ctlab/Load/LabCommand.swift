@@ -33,18 +33,14 @@ struct LabCommand: ParsableCommand {
         @Option(help: "The gateway's rules, a file with nftables text.")
         var rules: String?
 
+        @Option(name: .customLong("client-set"), help: "A setting of the client, NAME=VALUE.")
+        var clientSettings: [String] = []
+
         @Flag(help: "Track only, translate nothing.")
         var noNat = false
 
         func setup() throws -> LabSetup {
-            let pairs = try settings.map { text -> (name: String, value: String) in
-                let parts = text.split(separator: "=", maxSplits: 1)
-                guard parts.count == 2 else {
-                    throw Failure(
-                        code: .usage, text: "--set: found '\(text)', expected NAME=VALUE")
-                }
-                return (String(parts[0]), String(parts[1]))
-            }
+            let pairs = try settings.map { try Self.pair("--set", $0) }
             var ruleset = noNat ? LabSetup.tracking : LabSetup.masquerade
             if let rules {
                 do {
@@ -53,7 +49,20 @@ struct LabCommand: ParsableCommand {
                     throw Failure(code: .usage, text: "\(error)")
                 }
             }
-            return LabSetup(ruleset: ruleset, settings: pairs)
+            return LabSetup(
+                ruleset: ruleset, settings: pairs,
+                clientSettings: try clientSettings.map { try Self.pair("--client-set", $0) })
+        }
+
+        private static func pair(
+            _ option: String, _ text: String
+        ) throws -> (name: String, value: String) {
+            let parts = text.split(separator: "=", maxSplits: 1)
+            guard parts.count == 2 else {
+                throw Failure(
+                    code: .usage, text: "\(option): found '\(text)', expected NAME=VALUE")
+            }
+            return (String(parts[0]), String(parts[1]))
         }
     }
 
