@@ -108,7 +108,11 @@ let package = Package(
             ],
             swiftSettings: strict),
         .testTarget(
-            name: "LoadGenTests", dependencies: ["Wire", "LinuxCalls", "LoadGen"],
+            name: "LoadGenTests",
+            dependencies: [
+                "Wire", "LinuxCalls", "LoadGen",
+                .product(name: "Histogram", package: "hdrhistogram-swift"),
+            ],
             swiftSettings: strict),
         .testTarget(
             name: "VerifyTests", dependencies: ["Wire", "Report", "Fuzz", "Verify"],

@@ -4,7 +4,7 @@ public import Wire
 // What is to be done, as plain values: a plan is made from a quick profile or from a scenario's
 // workloads, checked (`LoadLimits`), split over processes (`Plan.part`), and carried out (`Worker`).
 
-/// How a connection ends. Each way leaves another conntrack state and timeout behind.
+/// How a connection ends: each way leaves another conntrack state and timeout behind.
 public enum Ending: String, Sendable, Codable, CaseIterable {
     /// The client closes first: TIME_WAIT.
     case clientFIN = "client-fin"

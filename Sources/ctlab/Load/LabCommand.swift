@@ -172,7 +172,7 @@ struct LabCommand: ParsableCommand {
             for _ in 0..<count {
                 let child = try ChildProcess(
                     "/proc/self/exe",
-                    ["sink", "--tcp", "9000", "--udp", "9000", "--until-input-ends"])
+                    ["sink", "--tcp", "9000", "--udp", "9000", "--shared", "--until-input-ends"])
                 children.append(child)
             }
             // Each says when it listens.
