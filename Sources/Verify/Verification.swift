@@ -97,7 +97,8 @@ public enum Verification {
                 traceTime: packet.nanoseconds > began ? packet.nanoseconds - began : 0)
             let found = model.send(
                 packet.bytes, number: number,
-                on: liveNode.interfaces[interface].name, nanoseconds: step.nanoseconds)
+                on: liveNode.interfaces[interface].name, nanoseconds: step.nanoseconds,
+                reference: step.outcome)
             let differences = comparison.differences(expected: step.outcome, found: found)
             if result.first == nil {
                 history.append(step.outcome)
