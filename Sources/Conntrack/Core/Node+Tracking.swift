@@ -150,6 +150,25 @@ extension Node {
         if let remark { self.remark(packet, remark, at: now) }
     }
 
+    // MARK: Rejection
+
+    /// Closes the connection of a packet that a rule answers with a TCP reset: spec tcp.md §11.
+    ///
+    /// The message about it waits for the connection's next packet, as this one goes no further.
+    /// Nothing answers a reset, so it closes nothing either.
+    ///
+    /// Kernel: `nf_ct_set_closed()`.
+    mutating func closeReset(_ packet: Packet, at now: Moment) {
+        let slot = packet.connection
+        guard slot != .none, packet.tuple.protocolNumber == IPProtocol.tcp,
+            !packet.tcp.flags.contains(.rst), table.records[slot].status.contains(.confirmed),
+            table.states[slot].tcp.state != .close
+        else { return }
+        table.states[slot].tcp.state = .close
+        table.refresh(slot, settings.tcp[Int(TCPState.close.rawValue)], at: now)
+        table.note(.protocolInfo, slot)
+    }
+
     // MARK: Confirmation
 
     /// Enters the packet's connection into the table if it is not there yet, and sends what has

@@ -104,13 +104,13 @@ public struct Node: ~Copyable {
         table.namespaces[Int(namespace.raw)].extensionParts = parts
     }
 
-    /// The port a search for a free one begins at instead of at random, while it is set.
+    /// The ports a search for a free one begins at instead of at random, while they are set.
     ///
-    /// A comparison with a recording sets it to what the kernel drew: the same draw must lead to
-    /// the same mapping.
-    public var portHint: UInt16? {
-        get { table.portHint }
-        set { table.portHint = newValue }
+    /// A comparison with the kernel sets them to what that drew: the same draw must lead to the
+    /// same mapping.
+    public var portHints: PortHints {
+        get { table.portHints }
+        set { table.portHints = newValue }
     }
 
     // MARK: What can be read
@@ -243,7 +243,9 @@ public struct Node: ~Copyable {
                 switch ask(chain, hook, &packet, at: now) {
                 case .accept, .map: continue
                 case .drop(let rule): return PathEnd(.dropped, .rule, rule)
-                case .reject(_, let rule): return PathEnd(.dropped, .rejected, rule)
+                case .reject(let answer, let rule):
+                    if answer == .tcpReset { closeReset(packet, at: now) }
+                    return PathEnd(.dropped, .rejected, rule)
                 }
             case .track:
                 if let reason = track(&packet, at: now) { return PathEnd(.dropped, reason) }

@@ -130,6 +130,8 @@ public struct PacketHealth: OptionSet, Sendable, Hashable, BitwiseCopyable {
     public static let refusedOptions = PacketHealth(rawValue: 1 << 13)
     /// IPv4 options that are there at all: forwarding may change them.
     public static let options = PacketHealth(rawValue: 1 << 14)
+    /// An IPv6 packet whose transport protocol is unknown even to rules.
+    public static let noTransport = PacketHealth(rawValue: 1 << 15)
 }
 
 /// The fields of a TCP header that tracking reads.

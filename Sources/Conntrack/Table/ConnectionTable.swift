@@ -58,8 +58,8 @@ public struct ConnectionTable: ~Copyable {
     public var limits: Limits
     public var journal = Journal()
     var dice: Dice
-    /// Where the next port search begins instead of at random: see `Node.portHint`.
-    var portHint: UInt16?
+    /// Where the next port search begins instead of at random: see `Node.portHints`.
+    var portHints = PortHints()
     /// Who goes early instead of whom a search would find: see `Node.evictionHint`.
     var evictionHint: [ConnectionKey]?
     var evictions = EvictionTally()
