@@ -72,15 +72,20 @@ enum RuleMaker {
         ]
         // Without a rule that reads the tracker, `tracking: auto` leaves packets and fragments
         // alone.
-        let tracked = dice.oneIn(5) ? [] : [
-            "ct state new \(name) dport 443 drop", "ct state invalid drop",
-            "ct state established,related accept", "ct direction reply drop",
-            "tcp flags & (fin | syn | rst | ack) == syn ct state established drop",
-            "ct state new ct mark set 7", "ct mark 7 udp dport 53 drop", "ct state related drop",
-            "ct status assured tcp flags rst drop", "ct state untracked drop",
-            "iifname \"wan\" ct state new drop", "ct status snat drop", "ct status dnat drop",
-            "meta l4proto tcp ct original proto-dst 443 ct direction reply drop", "ct mark set 3",
-        ]
+        let tracked =
+            dice.oneIn(5)
+            ? []
+            : [
+                "ct state new \(name) dport 443 drop", "ct state invalid drop",
+                "ct state established,related accept", "ct direction reply drop",
+                "tcp flags & (fin | syn | rst | ack) == syn ct state established drop",
+                "ct state new ct mark set 7", "ct mark 7 udp dport 53 drop",
+                "ct state related drop",
+                "ct status assured tcp flags rst drop", "ct state untracked drop",
+                "iifname \"wan\" ct state new drop", "ct status snat drop", "ct status dnat drop",
+                "meta l4proto tcp ct original proto-dst 443 ct direction reply drop",
+                "ct mark set 3",
+            ]
         let rejecting = [
             "tcp dport 443 reject with tcp reset", "udp dport 123 reject",
             "tcp dport 80 tcp flags fin reject with tcp reset",

@@ -15,6 +15,9 @@ struct MachineLease: ~Copyable {
 
     private static let directory = "/run/ctlab"
     private static let path = "/run/ctlab/changed-sysctls"
+    /// Whoever waits for the lease holds the lock on this one, so that those who share it come
+    /// behind one who wants it alone and not before him for ever.
+    private static let gatePath = "/run/ctlab/gate"
     /// How long to wait for others, in nanoseconds.
     private static let patience: UInt64 = 60_000_000_000
 
@@ -26,11 +29,15 @@ struct MachineLease: ~Copyable {
     ///
     /// - Throws: `.unavailable` if others have the machine for too long.
     init(changing settings: [LiveNode.Setting]) throws(LiveKernelError) {
-        let file = try live { () throws(SystemCallError) -> FileDescriptor in
+        let gate = try live { () throws(SystemCallError) -> FileDescriptor in
             try TextFile.makeDirectory(Self.directory)
-            return try FileDescriptor(opening: Self.path, for: .create)
+            return try FileDescriptor(opening: Self.gatePath, for: .create)
+        }
+        let file = try live { () throws(SystemCallError) in
+            try FileDescriptor(opening: Self.path, for: .create)
         }
         let isExclusive = !settings.isEmpty
+        try Self.lock(gate, shared: false)
         try Self.lock(file, shared: !isExclusive)
         try live { () throws(SystemCallError) in
             try Self.recover(file, isExclusive: isExclusive)
@@ -41,6 +48,7 @@ struct MachineLease: ~Copyable {
             try? Self.restore(file)
             throw error
         }
+        _ = consume gate
         self.file = file
         self.isExclusive = isExclusive
     }

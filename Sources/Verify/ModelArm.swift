@@ -1,4 +1,5 @@
 public import Conntrack
+public import LiveKernel
 internal import Replay
 public import Report
 
@@ -21,22 +22,39 @@ public struct ModelArm: ~Copyable {
         replayer = Replayer(configuration, wants: .outcomes)
     }
 
+    /// Takes over what the live kernel left to chance with the packet that comes next: where it
+    /// drew a port the model's search begins, and must come to the same mapping.
+    public mutating func follow(_ live: PacketOutcome) {
+        replayer.node.portHints = Self.drawnPorts(live)
+        let evictions = Evictions(live)
+        replayer.node.evictionHint = evictions.searched
+        replayer.collectedEarly = evictions.collected
+    }
+
     /// What the model does with one packet that comes in `nanoseconds` after the first.
-    ///
-    /// - Parameter reference: What the kernel did with it: where that drew a port, the model's
-    ///   search begins there, and must come to the same mapping.
     public mutating func send(
-        _ packet: [UInt8], number: Int, on interface: String?, nanoseconds: UInt64,
-        reference: PacketOutcome? = nil
+        _ packet: [UInt8], number: Int, on interface: String?, nanoseconds: UInt64
     ) -> PacketOutcome {
         var catcher = Catcher()
-        replayer.node.portHints = reference.map(Self.drawnPorts) ?? PortHints()
         let index = interface.flatMap { replayer.interface(named: $0) }
         replayer.take(
             packet.span, number: number, timestamp: Self.epochNanoseconds + nanoseconds, on: index,
             &catcher)
         return catcher.outcome
             ?? PacketOutcome(packet: number, time: "", state: "none", verdict: "dropped")
+    }
+
+    /// Replaces the rules.
+    ///
+    /// - Throws: `.refused` with what is wrong with them.
+    public mutating func replaceRules(with text: String) throws(LiveKernelError) {
+        do {
+            let names = replayer.node.configuration.interfaces.map(\.name)
+            replayer.node.replace(
+                try Ruleset(nftables: text, file: "rules", interfaces: names))
+        } catch {
+            throw .refused(program: "the model", "\(error)")
+        }
     }
 
     /// The ports the kernel gave the mapping this packet made, if it made one.
@@ -56,4 +74,14 @@ public struct ModelArm: ~Copyable {
         let recorder = replayer.recorder
         return replayer.list().map { recorder.record($0) }
     }
+
+    /// How early drop went so far.
+    public var evictions: EvictionSummary {
+        let tally = replayer.node.evictions
+        return EvictionSummary(
+            searches: tally.searches, live: tally.followed, model: tally.found)
+    }
+
+    /// The kernel log's lines, without times.
+    public var kernelLog: [String] { replayer.node.kernelLog.lines.map(\.text) }
 }

@@ -10,6 +10,13 @@ enum Global {
             .trimmingCharacters(in: .whitespacesAndNewlines)
     }
 
+    static func number(_ name: String) throws -> Int {
+        let text = try String(contentsOfFile: folder + name, encoding: .utf8)
+        return try #require(Int(text.trimmingCharacters(in: .whitespacesAndNewlines)))
+    }
+
+    static func bucketCount() throws -> Int { try number("nf_conntrack_buckets") }
+
     static func write(_ name: String, _ value: String) throws {
         let file = try #require(FileHandle(forWritingAtPath: folder + name))
         try file.write(contentsOf: Data((value + "\n").utf8))

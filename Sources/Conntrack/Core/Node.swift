@@ -133,6 +133,12 @@ public struct Node: ~Copyable {
 
     func moment(_ now: Instant) -> Moment { Moment(now, configuration.tickRate) }
 
+    /// Removes every connection, as `conntrack -F` does.
+    ///
+    /// Returns how many.
+    @discardableResult
+    public mutating func flush(at now: Instant) -> Int { table.flush(namespace, at: moment(now)) }
+
     // MARK: Time
 
     /// Lets time pass up to and including `now`: the collector runs whenever it is due.
@@ -199,14 +205,18 @@ public struct Node: ~Copyable {
         return run(stations, hook, &packet, at: now) ?? PathEnd(isLeaving ? .forwarded : .local)
     }
 
-    /// The packet's hold on its connection ends with its way.
+    /// The packet's hold on its connection ends with its way, and so do the hashes noted for it:
+    /// elsewhere it may have another tuple.
     mutating func letGo(_ packet: inout Packet) {
+        packet.knownHash = 0
+        packet.knownReplyHash = 0
         guard packet.connection != .none else { return }
         table.release(packet.connection)
         packet.connection = .none
     }
 
     /// Whether the packet may leave as it is, or in pieces.
+    @inline(__always)
     private func fits(_ packet: Packet, _ egress: InterfaceIndex) -> Bool {
         let limit = configuration.interfaces[Int(egress.raw)].mtu
         if Int(packet.networkByteCount) <= limit { return true }

@@ -1,0 +1,23 @@
+extension Node {
+    /// Who makes room for the next newcomer to a full table, instead of whom a search would find;
+    /// empty: nobody, and the newcomer is refused. `nil`: the table searches for itself.
+    ///
+    /// A comparison with a kernel sets it to what that kernel let go: the same choice must lead to
+    /// the same table. Connections that may not go stay. While it is set the collector takes nothing
+    /// early of its own accord.
+    public var evictionHint: [ConnectionKey]? {
+        get { table.evictionHint }
+        set { table.evictionHint = newValue }
+    }
+
+    /// How searches for a victim went while there was an `evictionHint`.
+    public var evictions: EvictionTally { table.evictions }
+
+    /// Follows another machine's collector, which took these early: see spec gc.md §3.
+    ///
+    /// Only what a collector may take goes.
+    public mutating func collectEarly(_ keys: [ConnectionKey], at now: Instant) {
+        guard !keys.isEmpty else { return }
+        table.collectHinted(keys, namespace, at: moment(now))
+    }
+}

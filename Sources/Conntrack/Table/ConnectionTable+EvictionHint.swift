@@ -1,0 +1,86 @@
+// Early drop where another machine's choice is followed. Which eight buckets a newcomer searches
+// depends on a secret hash key, so that two machines with the same connections let different ones
+// go (spec table.md §9, gc.md §3). A comparison hands the other's victims over; here they have to
+// be such as may go at all, and how often our own search would have found one is counted.
+
+/// What a connection is known by: its original tuple, and its zones.
+public struct ConnectionKey: Sendable, Hashable, BitwiseCopyable {
+    public var original: Tuple
+    public var zones: ZonePair
+
+    public init(_ original: Tuple, _ zones: ZonePair = .none) {
+        self.original = original
+        self.zones = zones
+    }
+}
+
+/// How searches for a victim went while somebody else's choice was followed.
+public struct EvictionTally: Sendable, Hashable {
+    /// Newcomers to a full table.
+    public internal(set) var searches = 0
+    /// Searches in which the choice followed made room.
+    public internal(set) var followed = 0
+    /// Searches in which the eight buckets under our own hash held a victim.
+    public internal(set) var found = 0
+}
+
+extension ConnectionTable {
+    /// Lets the victims of `evictionHint` go: those that are unassured, confirmed and of this
+    /// namespace.
+    ///
+    /// Returns whether there was one, as `dropEarly` does.
+    mutating func dropHinted(
+        _ hint: [ConnectionKey], near hash: UInt32, _ namespace: NamespaceIndex, at now: Moment
+    ) -> Bool {
+        evictions.searches += 1
+        if hasVictim(near: hash, namespace, at: now) { evictions.found += 1 }
+        var dropped: UInt32 = 0
+        for key in hint {
+            guard let found = peek(key.original, key.zones, namespace, at: now),
+                !records[found.slot].status.contains(.assured), delete(found.slot, at: now)
+            else { continue }
+            dropped += 1
+        }
+        guard dropped > 0 else { return false }
+        evictions.followed += 1
+        namespaces[Int(namespace.raw)].counters.earlyDrop &+= dropped
+        return true
+    }
+
+    /// Lets go what another machine's collector took from its nearly full table: only behind a
+    /// refusal, and only what the collector may take (spec gc.md §3).
+    mutating func collectHinted(
+        _ keys: [ConnectionKey], _ namespace: NamespaceIndex, at now: Moment
+    ) {
+        guard evictions.searches > evictions.followed else { return }
+        let ceiling = limits.connections / 100 * 95
+        for key in keys {
+            guard let found = peek(key.original, key.zones, namespace, at: now),
+                mayGo(records[found.slot], found.slot, ceiling)
+            else { continue }
+            delete(found.slot, at: now)
+        }
+    }
+
+    /// Whether a search from `hash` on would find a victim; changes nothing.
+    private func hasVictim(
+        near hash: UInt32, _ namespace: NamespaceIndex, at now: Moment
+    ) -> Bool {
+        var bucket = buckets.bucket(of: hash)
+        for _ in 0..<min(Limits.earlyDropBuckets, buckets.count) {
+            var link = buckets[bucket].first
+            while link != .none {
+                let record = records[link.slot]
+                if record.namespace == namespace,
+                    record.status.isDisjoint(with: [.assured, .dying]),
+                    !record.deadline.hasPassed(at: now.tick)
+                {
+                    return true
+                }
+                link = next(record, link.direction)
+            }
+            bucket = bucket + 1 == buckets.count ? 0 : bucket + 1
+        }
+        return false
+    }
+}
