@@ -1,6 +1,7 @@
 extension Node {
-    /// Who makes room for the next newcomer to a full table, instead of whom a search would find;
-    /// empty: nobody, and the newcomer is refused. `nil`: the table searches for itself.
+    /// Who makes room for the next newcomer to a full table, instead of whom a search would find.
+    ///
+    /// Empty is nobody, and the newcomer is refused; with `nil` the table searches for itself.
     ///
     /// A comparison with a kernel sets it to what that kernel let go: the same choice must lead to
     /// the same table. Connections that may not go stay. While it is set the collector takes nothing
