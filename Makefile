@@ -3,7 +3,8 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup build demo test check fmt lint goldens live bench captures conformance clean
+.PHONY: help setup build demo test check fmt lint goldens live bench bench-full captures \
+    conformance clean
 
 # Where the checked build lives: its flags differ from the others', so it keeps its own products.
 CHECKED := --scratch-path .build-check
@@ -11,8 +12,8 @@ CHECKED := --scratch-path .build-check
 export SWIFT_BACKTRACE ?= enable=no
 
 help:  ## Lists these names
-	@sed -n 's/^\([a-z]*\):.*##/\1/p' $(MAKEFILE_LIST) | while read -r name text; do \
-	    printf '  make %-9s %s\n' "$$name" "$$text"; done
+	@sed -n 's/^\([a-z-]*\):.*##/\1/p' $(MAKEFILE_LIST) | while read -r name text; do \
+	    printf '  make %-10s %s\n' "$$name" "$$text"; done
 
 setup:  ## Installs what a fresh Debian machine with a Swift 6.3 toolchain lacks
 	@scripts/setup
@@ -30,6 +31,7 @@ check: setup lint  ## Format, lint, a build without warnings, tests and house ru
 	CTLAB_WARNINGS=error swift build $(CHECKED) --build-tests \
 	    --explicit-target-dependency-import-check error
 	CTLAB_WARNINGS=error swift test $(CHECKED) --skip-build
+	@scripts/hot-path
 
 lint:  ## Reports what swift-format would change
 	swift format lint --strict --recursive --parallel Package.swift Sources Tests Benchmarks
@@ -45,7 +47,10 @@ live: build  ## Compares the model with this machine's kernel (needs root)
 	@scripts/live
 
 bench: setup  ## Measures, and prints each figure beside its bar
-	cd Benchmarks && swift run -c release
+	cd Benchmarks && swift run -c release bench
+
+bench-full: setup  ## Fills a table with fifty million connections, once (8 GB)
+	cd Benchmarks && swift run -c release bench full
 
 captures: build  ## Writes scenarios/captures anew (a test holds that nothing changes)
 	swift run -c release make-captures scenarios/captures

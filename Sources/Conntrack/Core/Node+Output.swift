@@ -40,8 +40,8 @@ extension Node {
         var delivery = report(end, made, packet, at: moment(now))
         if end.verdict == .forwarded {
             let output = [UInt8](copying: bytes.extracting(0..<Int(made.networkByteCount)))
-            delivery.out = transmissions(
-                output, from: made, to: packet, layout, origin: nil,
+            depart(
+                &delivery, output, from: made, to: packet, layout, origin: nil,
                 at: moment(now))
         }
         return delivery

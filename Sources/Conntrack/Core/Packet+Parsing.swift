@@ -66,6 +66,7 @@ extension Packet {
         }
         if header.fragmentOffset != 0 {
             health.formUnion([.laterFragment, .noTuple])
+            readForRules(bytes.extracting(header.headerByteCount..<total))
             return
         }
         if header.moreFragments { health.insert(.firstFragment) }
@@ -91,11 +92,13 @@ extension Packet {
         typeOfService = header.trafficClass
         if chain.isUnskippable {
             health.insert(.noTuple)
+            if chain.isCut { health.insert(.noTransport) }
             return
         }
         if let fragment = chain.fragment {
             if fragment.offset != 0 {
                 health.formUnion([.laterFragment, .noTuple])
+                readLaterFragment(packet, chain)
                 return
             }
             if fragment.moreFragments { health.insert(.firstFragment) }
@@ -111,10 +114,7 @@ extension Packet {
         let segment = packet.extracting(layout.transportOffset..<packet.count)
         guard let parts = Self.parts(tuple.protocolNumber, tuple.family, segment) else {
             health.insert(.noTuple)
-            if tuple.hasIdentifier, segment.count >= 6 {
-                tuple.sourcePart = segment.bigEndianUInt16(at: 4)
-                tuple.destinationPart = segment.bigEndianUInt16(at: 0)
-            }
+            readForRules(segment)
             return
         }
         tuple.sourcePart = parts.source
@@ -171,7 +171,7 @@ extension Packet {
     }
 
     private mutating func readTCP(_ segment: Span<UInt8>, _ verifies: Bool) {
-        guard let header = try? TCPHeader(parsing: segment) else { return }
+        guard let header = try? TCPHeader(parsing: segment) else { return readForRules(segment) }
         tcp.sequence = header.sequence
         tcp.acknowledgment = header.acknowledgment
         tcp.sackEdge = header.acknowledgment

@@ -64,6 +64,10 @@ public struct Packet: Sendable, BitwiseCopyable {
     /// The connection the packet is attached to, from the tracker on.
     public var connection: Slot
     public var info: ConntrackInfo
+    /// The hash of `tuple` outside all zones where a batch has computed it ahead; 0: unknown.
+    var knownHash: UInt32 = 0
+    /// The same of the inverted tuple.
+    var knownReplyHash: UInt32 = 0
 
     public init(tuple: Tuple, networkByteCount: UInt32, transportByteCount: UInt32) {
         self.tuple = tuple
@@ -126,6 +130,8 @@ public struct PacketHealth: OptionSet, Sendable, Hashable, BitwiseCopyable {
     public static let refusedOptions = PacketHealth(rawValue: 1 << 13)
     /// IPv4 options that are there at all: forwarding may change them.
     public static let options = PacketHealth(rawValue: 1 << 14)
+    /// An IPv6 packet whose transport protocol is unknown even to rules.
+    public static let noTransport = PacketHealth(rawValue: 1 << 15)
 }
 
 /// The fields of a TCP header that tracking reads.

@@ -134,6 +134,7 @@ enum NAT {
 
 extension Tuple {
     /// Whether the protocol has one identifier for both ends instead of two ports.
+    @inline(__always)
     var hasIdentifier: Bool {
         (protocolNumber == IPProtocol.icmp && family == .ipv4)
             || (protocolNumber == IPProtocol.icmpv6 && family == .ipv6)

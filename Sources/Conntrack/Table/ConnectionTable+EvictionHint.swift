@@ -72,7 +72,8 @@ extension ConnectionTable {
             let record = records[link.slot]
             if link.direction == .original,
                 matches(
-                    record, .original, key.original, hash: hash, zone: key.zones.original, namespace)
+                    record, .original, key.original, hash: hash, zone: key.zones.original, namespace
+                )
             {
                 return link.slot
             }

@@ -6,12 +6,12 @@ extension ConnectionTable {
     /// Lets the protocol's state machine look at a packet of a connection.
     @inline(__always)
     mutating func follow(
-        _ packet: Packet, _ direction: Direction, isNew: Bool,
+        _ packet: inout Packet, _ direction: Direction, isNew: Bool,
         settings: borrowing TrackerSettings, at now: Moment
     ) -> TrackerResult {
         let slot = packet.connection
         return Trackers.update(
-            &states[slot], packet, direction, isNew: isNew, status: records[slot].status,
+            &states[slot], &packet, direction, isNew: isNew, status: records[slot].status,
             remaining: records[slot].deadline.ticks(after: now.tick), settings: settings,
             at: now.tick)
     }
