@@ -192,7 +192,7 @@ struct TracePlayer {
         part.typeOfService = dice.oneIn(10) ? 0x10 : 0
         if dice.oneIn(80) {
             part.options = dice.pick([
-                [1, 1, 1, 0], [7, 7, 4, 0, 0, 0, 0, 0], [68, 8, 5, 0, 0, 0, 0, 0],
+                [1, 1, 1, 0], [7, 7, 4, 0, 0, 0, 0, 0],
                 [131, 7, 4, 10, 0, 0, 9, 0], [148, 4, 0, 0], [1, 1, 9, 200],
             ])
         }

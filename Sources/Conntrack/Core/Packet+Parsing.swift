@@ -129,6 +129,7 @@ extension Packet {
         case (IPProtocol.udp, _): readUDP(segment, verifies)
         case (IPProtocol.udpLite, _): readUDPLite(segment, verifies)
         case (IPProtocol.sctp, _): readSCTP(segment, verifies)
+        case (IPProtocol.gre, _): lengthField = Self.greVersion(segment)
         // NAT sums the message of an ICMP error itself, whatever the setting: spec nat.md §7.
         case (IPProtocol.icmp, .ipv4):
             if verifies || isError, Checksum.of(segment) != 0 { health.insert(.badChecksum) }
@@ -162,6 +163,11 @@ extension Packet {
         default:
             return (0, 0)
         }
+    }
+
+    /// The version field of a GRE header; 0 where it is cut off.
+    private static func greVersion(_ segment: Span<UInt8>) -> UInt16 {
+        segment.count >= 2 ? UInt16(segment[1] & 7) : 0
     }
 
     private func sumIsGood(_ segment: Span<UInt8>) -> Bool {
@@ -277,6 +283,7 @@ extension Packet {
         quoted.sourcePart = parts.source
         quoted.destinationPart = parts.destination
         quotedByteCount = UInt16(clamping: segment.count)
+        if network.protocolNumber == IPProtocol.gre { lengthField = Self.greVersion(segment) }
         health.insert(.quotesTuple)
         layout.quotedOffset = start
         layout.quotedTransportOffset = start + transportOffset

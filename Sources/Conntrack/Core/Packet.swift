@@ -44,7 +44,8 @@ public struct Packet: Sendable, BitwiseCopyable {
     public var health: PacketHealth
     /// UDP: the length field.
     ///
-    /// UDP-Lite: the coverage field. SCTP and others: 0.
+    /// UDP-Lite: the coverage field. GRE, also where an ICMP error quotes it: the version. SCTP and
+    /// others: 0.
     public var lengthField: UInt16
     /// Bytes of the largest fragment, header included, of a packet put together from fragments.
     public var fragmentByteCount: UInt16
