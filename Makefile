@@ -3,7 +3,8 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup build demo test check fmt lint goldens live bench bench-full fuzz test-san captures clean
+.PHONY: help setup build demo test check fmt lint goldens live bench bench-full fuzz test-san \
+    captures conformance clean
 
 # Where the checked build lives: its flags differ from the others', so it keeps its own products.
 CHECKED := --scratch-path .build-check
@@ -43,10 +44,9 @@ fmt:  ## Formats all sources in place
 goldens: build  ## Writes what the captures' replays must print (read the diff)
 	@scripts/goldens
 
-live: setup  ## Compares the model with this machine's kernel (needs root)
-	swift build -c release --product ctlab
+live: build  ## Compares the model with this machine's kernel (needs root)
 	swift test --filter LiveKernelTests
-	.build/release/ctlab verify --fuzz --kind all --seed 1 --packets 200000
+	@scripts/live
 
 fuzz: setup  ## Runs every libFuzzer target for a minute
 	@scripts/fuzz
@@ -62,6 +62,9 @@ bench-full: setup  ## Fills a table with fifty million connections, once (8 GB)
 
 captures: build  ## Writes scenarios/captures anew (a test holds that nothing changes)
 	swift run -c release make-captures scenarios/captures
+
+conformance:  ## Writes docs/conformance.md from the tests' titles
+	@scripts/conformance
 
 clean:  ## Removes what was built
 	rm -rf .build .build-check .build-san Benchmarks/.build Fuzzing/.build Fuzzing/.work
