@@ -128,7 +128,7 @@ enum RouterSetup {
     /// Loads the node's rules, then ours around them.
     static func load(_ node: LiveNode, with tools: Tools) throws(LiveKernelError) {
         if !node.ruleset.isEmpty {
-            try tools.run(tools.nft, ["-f", "-"], input: node.ruleset)
+            try tools.run(tools.nft, ["-f", "-"], input: ZoneWatch.watched(node.ruleset))
         }
         var tracked: Set<String> = ["ip", "ip6"]
         if node.tracking == .auto {

@@ -50,7 +50,7 @@ extension Node {
             ?? InterfaceIndex(0)
         var delivery = Delivery(verdict: .dropped, info: .none, inInterface: ingress)
         delivery.reason = .malformed
-        delivery.entry = readable.flatMap { entry(of: $0, at: now) }
+        delivery.entry = readable.flatMap { entry(of: $0, .none, at: now) }
         return delivery
     }
 
@@ -110,7 +110,7 @@ extension Node {
         at now: Moment
     ) -> Delivery {
         var delivery = report(PathEnd(.dropped, reason), fragment, packet, at: now)
-        delivery.entry = datagramTuple.flatMap { entry(of: $0, at: now) }
+        delivery.entry = datagramTuple.flatMap { entry(of: $0, .none, at: now) }
         return delivery
     }
 
@@ -241,25 +241,26 @@ extension Node {
         delivery.reason = end.reason
         delivery.rule = end.rule
         if !arrived.health.contains(.noTuple) { delivery.tuple = arrived.tuple }
-        delivery.entry = entry(of: arrived, at: now)
+        delivery.entry = entry(of: arrived, packet.template.zones, at: now)
         return delivery
     }
 
     /// The connection of a packet that has gone, or of the packet it quotes.
     ///
     /// Evicts nothing.
-    private func entry(of arrived: Packet, at now: Moment) -> Entry? {
+    private func entry(of arrived: Packet, _ zones: ZonePair, at now: Moment) -> Entry? {
         if !arrived.health.isDisjoint(with: [.quotesTuple, .quotesIdentifier]) {
-            return arrived.quoted.inverted.flatMap { entry(of: $0, at: now) }
+            return arrived.quoted.inverted.flatMap { entry(of: $0, zones, at: now) }
         }
         // An ICMP header cut short behind its id is no tuple for the tracker, but still names a flow.
         let isNamed =
             !arrived.health.contains(.noTuple)
             || (arrived.tuple.hasIdentifier && arrived.transportByteCount >= 6)
-        return isNamed ? entry(of: arrived.tuple, at: now) : nil
+        return isNamed ? entry(of: arrived.tuple, zones, at: now) : nil
     }
 
-    private func entry(of tuple: Tuple, at now: Moment) -> Entry? {
-        table.peek(tuple, .none, namespace, at: now).map { table.entry($0.slot, at: now) }
+    /// As a lookup would: in the original direction's zone, then in the reply's.
+    private func entry(of tuple: Tuple, _ zones: ZonePair, at now: Moment) -> Entry? {
+        table.peek(tuple, zones, namespace, at: now).map { table.entry($0.slot, at: now) }
     }
 }

@@ -11,7 +11,9 @@ extension Node {
     ///
     /// Kernel: `nf_conntrack_in()`.
     mutating func track(_ packet: inout Packet, at now: Moment) -> DropReason? {
+        packet.template.isPast = true
         guard packet.connection == .none, packet.info != .untracked else { return nil }
+        let zones = packet.template.zones
         if packet.health.contains(.laterFragment) {
             refuse(&packet, counting: \.invalid, nil, at: now)
             return nil
@@ -40,7 +42,7 @@ extension Node {
         // then makes is new, so there is no third.
         while true {
             var isNew = false
-            let (found, hash) = table.find(packet.tuple, .none, namespace, at: now)
+            let (found, hash) = table.find(packet.tuple, zones, namespace, at: now)
             if let found {
                 packet.connection = found.slot
                 packet.info = info(of: found)
@@ -51,7 +53,7 @@ extension Node {
                     return nil
                 }
                 let made = table.create(
-                    packet.tuple, reply: reply, hash: hash, .none, namespace, at: now)
+                    packet.tuple, reply: reply, hash: hash, zones, namespace, at: now)
                 guard let made else {
                     table.count(\.drop, namespace)
                     kernelLog.tableFull(at: now.instant)
@@ -116,7 +118,7 @@ extension Node {
             refuse(&packet, counting: \.error, nil, at: now)
             return
         }
-        let (found, _) = table.find(inverted, .none, namespace, at: now)
+        let (found, _) = table.find(inverted, packet.template.zones, namespace, at: now)
         guard let found else {
             refuse(&packet, counting: \.error, nil, at: now)
             return

@@ -64,6 +64,8 @@ public struct Packet: Sendable, BitwiseCopyable {
     /// The connection the packet is attached to, from the tracker on.
     public var connection: Slot
     public var info: ConntrackInfo
+    /// What rules before the tracker have laid down for it.
+    public var template = PacketTemplate()
 
     public init(tuple: Tuple, networkByteCount: UInt32, transportByteCount: UInt32) {
         self.tuple = tuple

@@ -15,9 +15,10 @@ extension ConnectionTable {
                 extensions[index].stop = expiry(of: slot, at: now)
             }
             if extensions[index].parts.contains(.events), journal.isListening {
+                var entry = entry(slot, at: now)
+                entry.labels = LabelSet()
                 journal.events.append(
-                    ConntrackEvent(
-                        .destroy, entry(slot, at: now), hasProtocolPart: true, at: now.instant))
+                    ConntrackEvent(.destroy, entry, hasProtocolPart: true, at: now.instant))
             }
         }
         journal.removedCount += 1

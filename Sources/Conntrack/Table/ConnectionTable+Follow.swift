@@ -10,9 +10,25 @@ extension ConnectionTable {
         settings: borrowing TrackerSettings, at now: Moment
     ) -> TrackerResult {
         let slot = packet.connection
+        if records[slot].extensionIndex != UInt32.max, let policy = timeoutPolicy(of: slot) {
+            return follow(packet, direction, isNew: isNew, policy.applied(to: settings), at: now)
+        }
         return Trackers.update(
             &states[slot], packet, direction, isNew: isNew, status: records[slot].status,
             remaining: records[slot].deadline.ticks(after: now.tick), settings: settings,
+            at: now.tick)
+    }
+
+    /// The same for a connection with a timeout policy of its own.
+    @inline(never)
+    private mutating func follow(
+        _ packet: Packet, _ direction: Direction, isNew: Bool, _ own: TrackerSettings,
+        at now: Moment
+    ) -> TrackerResult {
+        let slot = packet.connection
+        return Trackers.update(
+            &states[slot], packet, direction, isNew: isNew, status: records[slot].status,
+            remaining: records[slot].deadline.ticks(after: now.tick), settings: own,
             at: now.tick)
     }
 
