@@ -28,15 +28,36 @@ extension Node {
         }
         let arrived = packet
         keep(bytes, arrived, layout)
-        let end = receive(&packet, at: now)
+        let now = moment(now)
+        let end = begin(&packet, at: now) ?? finish(&packet, bytes, layout, at: now)
+        letGo(&packet)
         transit.bytes.removeAll(keepingCapacity: true)
-        var delivery = report(end, arrived, packet, at: moment(now))
+        var delivery = report(end, arrived, packet, at: now)
         if end.verdict == .forwarded {
             let output = [UInt8](copying: bytes.extracting(0..<Int(arrived.networkByteCount)))
             delivery.out = transmissions(
-                output, from: arrived, to: packet, layout, origin: nil, at: moment(now))
+                output, from: arrived, to: packet, layout, origin: nil, at: now)
         }
+        payload.clear()
         return delivery
+    }
+
+    /// The last hook for a packet whose bytes are at hand: a helper reads them there.
+    mutating func finish(
+        _ packet: inout Packet, _ bytes: Span<UInt8>, _ layout: PacketLayout, at now: Moment
+    ) -> PathEnd {
+        takePayload(of: packet, bytes, layout)
+        return finish(&packet, at: now)
+    }
+
+    /// Lays a packet's payload down for its connection's helper.
+    mutating func takePayload(of packet: Packet, _ bytes: Span<UInt8>, _ layout: PacketLayout) {
+        guard packet.connection != .none, packet.tuple.protocolNumber == IPProtocol.tcp else {
+            return
+        }
+        let status = table.records[packet.connection].status
+        guard !status.isDisjoint(with: [.helper, .sequenceAdjust]) else { return }
+        payload.take(bytes, packet, layout)
     }
 
     /// A packet that IP input drops: nothing sees it, but it may still be looked up.
@@ -155,7 +176,7 @@ extension Node {
         keep(datagram.bytes.span, arrived, layout)
         let end =
             run(station + 1..<steps.upperBound, .prerouting, &whole, at: now)
-            ?? route(&whole, at: now) ?? finish(&whole, at: now)
+            ?? route(&whole, at: now) ?? finish(&whole, datagram.bytes.span, layout, at: now)
         letGo(&whole)
         transit.bytes.removeAll(keepingCapacity: true)
         var delivery = report(end, arrived, whole, at: now)
@@ -164,6 +185,7 @@ extension Node {
                 datagram.bytes, from: arrived, to: whole, layout, origin: datagram.origin,
                 at: now)
         }
+        payload.clear()
         return delivery
     }
 
@@ -174,6 +196,7 @@ extension Node {
     ) -> [Transmission] {
         var output = bytes
         PacketRewriter.apply(from: arrived, to: packet, layout, bytes: &output)
+        if payload.hasChanges { PayloadRewriter.apply(payload, to: packet, &output) }
         if packet.health.contains(.options) { fillOptions(of: &output, packet, at: now) }
         let mtu = configuration.interfaces[Int(packet.outInterface.raw)].mtu
         if output.count <= mtu, origin == nil {

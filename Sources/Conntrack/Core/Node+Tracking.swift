@@ -62,6 +62,9 @@ extension Node {
                 packet.connection = made
                 packet.info = .new
                 isNew = true
+                if !table.expectations.isEmpty, fulfilExpectation(packet, made, at: now) {
+                    packet.info = .related
+                }
             }
             let direction = packet.info.direction ?? .original
             let result = table.follow(
@@ -157,6 +160,12 @@ extension Node {
     /// Kernel: `nf_confirm()`.
     mutating func confirm(_ packet: inout Packet, at now: Moment) -> DropReason? {
         guard packet.connection != .none else { return nil }
+        let status = table.records[packet.connection].status
+        if !status.isDisjoint(with: [.helper, .sequenceAdjust]),
+            let reason = help(&packet, status, at: now)
+        {
+            return reason
+        }
         if packet.info.direction == .original,
             !table.records[packet.connection].status.contains(.confirmed)
         {

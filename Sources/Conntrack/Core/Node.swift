@@ -30,6 +30,7 @@ public struct Node: ~Copyable {
     private var firstTimeoutPolicy: UInt32 = 0
     var effects = RuleEffects()
     var transit = PacketInTransit()
+    var payload = PayloadInTransit()
     var reassembly: Reassembly
 
     public init(_ configuration: NodeConfiguration) {
@@ -40,7 +41,9 @@ public struct Node: ~Copyable {
         settings = TrackerSettings(sysctl, configuration.tickRate, configuration.profile)
         routing = Routing(configuration.interfaces)
         table = ConnectionTable(
-            limits: Limits(connections: sysctl.max, buckets: sysctl.roundedBuckets),
+            limits: Limits(
+                connections: sysctl.max, buckets: sysctl.roundedBuckets,
+                expectations: sysctl.expectMax),
             seed: configuration.seed, tickRate: configuration.tickRate)
         kernelLog = KernelLog(
             namespaceInode: configuration.namespaceInode, profile: configuration.profile,
@@ -66,6 +69,7 @@ public struct Node: ~Copyable {
         configuration.sysctl = sysctl
         settings = TrackerSettings(sysctl, configuration.tickRate, configuration.profile)
         table.limits.connections = sysctl.max
+        table.limits.expectations = sysctl.expectMax
         table.resize(buckets: sysctl.roundedBuckets, at: Moment(now, configuration.tickRate))
         kernelLog.limit(burst: sysctl.messageBurst, costSeconds: sysctl.messageCost)
         updateExtensionParts()
@@ -150,6 +154,7 @@ public struct Node: ~Copyable {
     /// Lets time pass up to and including `now`: the collector runs whenever it is due.
     public mutating func advance(to now: Instant) {
         let ticks = configuration.tickRate.ticks64(at: now)
+        if !table.expectations.isEmpty { table.expireExpectations(at: moment(now)) }
         while table.collector.nextRun <= ticks {
             table.collect(atTick: table.collector.nextRun)
         }
@@ -290,5 +295,6 @@ public struct Node: ~Copyable {
             table.setTimeoutPolicy(
                 firstTimeoutPolicy + UInt32(policy), packet.connection, at: now)
         }
+        if let helper = effects.helper { table.setHelper(helper, packet.connection) }
     }
 }

@@ -145,6 +145,9 @@ public struct TCPSegment: Sendable, Hashable, BitwiseCopyable {
     /// The window-scale option's shift as sent; meaningful with `.windowScale`.
     public var windowScale: UInt8
     public var options: TCPOptionSet
+    /// What a helper's changes have added to the stream that is acknowledged here; the tracker
+    /// takes it off again.
+    var acknowledgedShift: UInt32 = 0
 
     public init() {
         sequence = 0

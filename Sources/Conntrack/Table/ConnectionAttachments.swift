@@ -37,7 +37,7 @@ public struct LabelSet: Hashable, Sendable, BitwiseCopyable {
     }
 
     func isSuperset(of other: LabelSet) -> Bool {
-        bits.high & other.bits.high == other.bits.high && bits.low & other.bits.low == other.bits.low
+        bits.masked(by: other.bits) == other.bits
     }
 }
 
@@ -46,6 +46,33 @@ struct ConnectionAttachments: BitwiseCopyable {
     var labels = LabelSet()
     /// Into `ConnectionTable.timeoutPolicies`; `UInt32.max` for none.
     var timeoutPolicy = UInt32.max
+    var helper: HelperKind?
+    /// The connection that announced this one; it is held.
+    var master: Slot = .none
+    /// Connections this one has announced, which hold it together.
+    var children: UInt32 = 0
+    /// The newest of its expectations; `UInt32.max` for none.
+    var firstExpectation = UInt32.max
+    var expectationCount: UInt8 = 0
+    /// What changes of the payload did to each direction's sequence numbers.
+    var shiftOriginal = SequenceShift()
+    var shiftReply = SequenceShift()
+    var linesOriginal = FTPLines()
+    var linesReply = FTPLines()
+
+    subscript(shift direction: Direction) -> SequenceShift {
+        get { direction == .original ? shiftOriginal : shiftReply }
+        set {
+            if direction == .original { shiftOriginal = newValue } else { shiftReply = newValue }
+        }
+    }
+
+    subscript(lines direction: Direction) -> FTPLines {
+        get { direction == .original ? linesOriginal : linesReply }
+        set {
+            if direction == .original { linesOriginal = newValue } else { linesReply = newValue }
+        }
+    }
 }
 
 extension ConnectionTable {
@@ -90,11 +117,38 @@ extension ConnectionTable {
         refresh(slot, timeoutPolicies[Int(policy)].first, at: now)
     }
 
-    /// The policy of a connection; `nil` where the namespace's own timeouts hold.
-    @inline(__always)
-    func timeoutPolicy(of slot: Slot) -> TimeoutPolicy? {
-        guard let index = attachments(of: slot) else { return nil }
-        let policy = attached[index].timeoutPolicy
-        return policy == UInt32.max ? nil : timeoutPolicies[Int(policy)]
+    /// Gives a connection not yet confirmed a helper; the first one stays.
+    mutating func setHelper(_ helper: HelperKind, _ slot: Slot) {
+        guard records[slot].status.isDisjoint(with: [.confirmed, .helper]) else { return }
+        attached[makeAttachments(slot)].helper = helper
+        records[slot].status.insert(.helper)
+        note(.helper, slot)
+    }
+
+    /// What a listing shows of the side block.
+    func describe(_ block: ConnectionAttachments, in entry: inout Entry) {
+        entry.labels = block.labels
+        entry.helper = block.helper
+        // Its children hold a master together, and are counted one by one.
+        if block.children > 0 { entry.useCount = block.children + 1 }
+        guard block.master != .none, let index = attachments(of: block.master) else { return }
+        entry.masterHelper = attached[index].helper
+    }
+
+    /// The connection is gone: so is its side block, and its hold on its master.
+    mutating func releaseAttachments(_ index: UInt32) {
+        let master = attached[index].master
+        attached.release(index)
+        guard master != .none, let other = attachments(of: master) else { return }
+        attached[other].children -= 1
+        if attached[other].children == 0 { release(master) }
+    }
+
+    /// Ties an expected connection to the one that announced it.
+    mutating func tie(_ child: Slot, to master: Slot) {
+        let index = makeAttachments(master)
+        if attached[index].children == 0 { retain(master) }
+        attached[index].children += 1
+        attached[makeAttachments(child)].master = master
     }
 }

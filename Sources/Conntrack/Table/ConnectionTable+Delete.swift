@@ -21,6 +21,7 @@ extension ConnectionTable {
                     ConntrackEvent(.destroy, entry, hasProtocolPart: true, at: now.instant))
             }
         }
+        if records[slot].status.contains(.helper) { forgetExpectations(of: slot, at: now) }
         journal.removedCount += 1
         if !records[slot].status.contains(.natClash) { unlink(slot, .original) }
         unlink(slot, .reply)

@@ -102,7 +102,7 @@ extension ConnectionTable {
         entry.hasTimestamp = block.parts.contains(.timestamp)
         entry.start = block.start
         entry.stop = block.stop
-        if block.parts.contains(.attachments) { entry.labels = attached[block.attachments].labels }
+        if block.parts.contains(.attachments) { describe(attached[block.attachments], in: &entry) }
         return entry
     }
 

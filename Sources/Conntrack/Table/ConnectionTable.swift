@@ -55,6 +55,7 @@ public struct ConnectionTable: ~Copyable {
     var attached: Slab<ConnectionAttachments>
     /// The timeout policies rules have handed out: an index stays what it was.
     var timeoutPolicies: [TimeoutPolicy] = []
+    var expectations: ExpectationTable
     var buckets: Buckets<BucketHead>
     var bySource: BySourceIndex
     public internal(set) var namespaces: [Namespace] = []
@@ -86,6 +87,8 @@ public struct ConnectionTable: ~Copyable {
         attached = Slab(capacity: 16)
         buckets = Buckets(repeating: BucketHead(), count: limits.buckets)
         bySource = BySourceIndex(dice.next())
+        // A key of its own that takes no draw: a run without helpers draws as it always did.
+        expectations = ExpectationTable(SipHash(key0: seed, key1: 0x6578_7065_6374))
         self.limits = limits
         self.dice = dice
         self.tickRate = tickRate
@@ -103,7 +106,7 @@ public struct ConnectionTable: ~Copyable {
     /// Bytes the table occupies: places ever used, side blocks and bucket heads.
     public var byteCount: Int {
         records.byteCount + states.byteCount + addresses.byteCount + extensions.byteCount
-            + attached.byteCount + buckets.byteCount + bySource.byteCount
+            + attached.byteCount + expectations.byteCount + buckets.byteCount + bySource.byteCount
     }
 
     // MARK: Keys
@@ -355,7 +358,7 @@ public struct ConnectionTable: ~Copyable {
         let record = records[slot]
         if states[slot].isInBySource { bySource.remove(slot, &self.states, key: bySourceKey(slot)) }
         if record.extensionIndex != UInt32.max {
-            if let index = attachments(of: slot) { attached.release(index) }
+            if let index = attachments(of: slot) { releaseAttachments(index) }
             extensions.release(record.extensionIndex)
         }
         if record.family == .ipv6 { addresses.release(record.originalSource) }
