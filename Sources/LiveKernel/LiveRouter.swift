@@ -157,7 +157,8 @@ public struct LiveRouter: ~Copyable {
         outcome.before = interlude
         reading = after
         if let lookup = keys.lookup {
-            outcome.entry = try entry(for: lookup, wasTracked: sight.wasTracked, at: now)
+            outcome.entry = try entry(
+                for: lookup, in: sight.zones ?? ZoneNumbers(), wasTracked: sight.wasTracked, at: now)
         }
         return LiveStep(outcome: outcome, nanoseconds: now)
     }
@@ -185,10 +186,15 @@ public struct LiveRouter: ~Copyable {
     }
 
     private mutating func entry(
-        for tuple: FlowTuple, wasTracked: Bool, at now: UInt64
+        for tuple: FlowTuple, in zones: ZoneNumbers, wasTracked: Bool, at now: UInt64
     ) throws(SystemCallError) -> EntryRecord? {
         if !wasTracked, expiry.isExpired(tuple, at: now) { return nil }
-        guard let entry = try organs.table.entry(for: tuple) else { return nil }
+        // As the tracker itself: in the original direction's zone, then in the reply's.
+        var found = try organs.table.entry(for: tuple, zone: zones.original)
+        if found == nil, zones.reply != zones.original {
+            found = try organs.table.entry(for: tuple, zone: zones.reply)
+        }
+        guard let entry = found else { return nil }
         expiry.note(entry, at: now)
         return entry.record
     }
@@ -239,13 +245,18 @@ struct WatchedPath {
     private(set) var hasArrived = false
     /// The tracker's own texts.
     private(set) var remarks: [String] = []
+    /// What the rules before the tracker laid down.
+    private(set) var zones: ZoneNumbers?
 
     /// Whether the tracker looked its tuple up.
     var wasTracked: Bool { state != "none" && state != "untracked" }
 
     init(_ messages: [String]) {
         for message in messages {
-            if message == WatchRules.Prefix.arrival {
+            if let named = ZoneNumbers(message) {
+                // The first rule that sets a zone before the tracker is the only one.
+                if state == "none", zones == nil { zones = named }
+            } else if message == WatchRules.Prefix.arrival {
                 hasArrived = true
             } else if message.hasPrefix(WatchRules.Prefix.mark) {
                 let words = message.dropFirst(WatchRules.Prefix.mark.count).split(separator: " ")
