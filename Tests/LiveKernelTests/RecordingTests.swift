@@ -17,7 +17,10 @@ struct RecordingTests {
     ///
     /// What a timeout of a second does to the packet behind a pause of two depends on how busy the
     /// machine is; `ctlab verify` compares such traces at the kernel's own times.
-    static let names = Trace.names.filter { !$0.contains("gaps") }
+    ///
+    /// Where the kernel draws ports that later packets are addressed to, a recording cannot be
+    /// played again either.
+    static let names = Trace.names.filter { !$0.contains("gaps") && !$0.contains("random") }
 
     @Test("the kernel does what the recording says", arguments: names)
     func agrees(_ name: String) throws {

@@ -270,6 +270,7 @@ public struct Node: ~Copyable {
             chain.index, &packet, entry: entry, effects: &effects, dice: &table.dice,
             at: now.instant)
         if let mark = effects.connectionMark {
+            if let earlier = effects.earlierMark { table.setMark(earlier, packet.connection) }
             effects.connectionMark = nil
             table.setMark(mark, packet.connection)
         }

@@ -58,7 +58,19 @@ public struct BaseChain: Sendable, Hashable {
 /// The node carries it out.
 public struct RuleEffects: Sendable {
     /// `ct mark set`: the new mark of the packet's connection.
-    public var connectionMark: UInt32?
+    public var connectionMark: UInt32? {
+        didSet {
+            guard let oldValue else { return }
+            if connectionMark == nil {
+                earlierMark = nil
+            } else if connectionMark != oldValue {
+                earlierMark = oldValue
+            }
+        }
+    }
+    /// A mark that was set before the last one, and is another: the connection may end with the
+    /// mark it had, and has changed on the way all the same (observed on 6.18).
+    public private(set) var earlierMark: UInt32?
     /// `log`: lines for the kernel log.
     public var logs: [RuleLog] = []
 
