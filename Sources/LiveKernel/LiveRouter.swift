@@ -58,7 +58,7 @@ public struct LiveRouter: ~Copyable {
         try Self.checkRequirements()
         let plan = SettingPlan(node.sysctls)
         let lease = try MachineLease(changing: plan.global)
-        let namespace = try live { () throws(SystemCallError) in try NetworkNamespace() }
+        let namespace = try building { () throws(SystemCallError) in try NetworkNamespace() }
         var organs = try namespace.enter { () throws(LiveKernelError) in
             try Organs(node, plan)
         }
@@ -286,7 +286,7 @@ struct Organs: ~Copyable {
             try PacketLog(watchGroup: WatchRules.logGroup)
         }
         let counters = try live { () throws(SystemCallError) in try KernelCounters() }
-        let devices = try live { () throws(SystemCallError) in
+        let devices = try building { () throws(SystemCallError) in
             try TunDevices(named: node.interfaces.map(\.name))
         }
         try RouterSetup.load(node, with: tools)

@@ -62,7 +62,7 @@ enum RouterSetup {
     static func makeRouter() throws(LiveKernelError) {
         // A kernel without IPv6 has no such names, and then no packets that need them.
         for (name, value) in settings where SysctlFile.exists(name) {
-            try set(name, value)
+            try building { () throws(SystemCallError) in try SysctlFile.write(name, value) }
         }
         guard SysctlFile.exists("net.netfilter.nf_conntrack_log_invalid") else {
             throw .unavailable(

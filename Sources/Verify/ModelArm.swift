@@ -18,8 +18,11 @@ public struct ModelArm: ~Copyable {
 
     private var replayer: Replayer
 
-    public init(_ configuration: NodeConfiguration) {
+    /// - Parameter follows: Whether `follow` tells what the other arm's collector takes; the model's
+    ///   own rests then.
+    public init(_ configuration: NodeConfiguration, follows: Bool = false) {
         replayer = Replayer(configuration, wants: .outcomes)
+        if follows { replayer.node.stopCollecting() }
     }
 
     /// Takes over what the live kernel left to chance with the packet that comes next: where it
@@ -28,7 +31,7 @@ public struct ModelArm: ~Copyable {
         replayer.node.portHints = Self.drawnPorts(live)
         let evictions = Evictions(live)
         replayer.node.evictionHint = evictions.searched
-        replayer.collectedEarly = evictions.collected
+        replayer.collected = evictions.collected
     }
 
     /// What the model does with one packet that comes in `nanoseconds` after the first.
