@@ -22,6 +22,8 @@ public struct FuzzCase: Sendable {
     public var kind: FuzzKind
     public var node: FuzzNode
     public var packets: [FuzzPacket]
+    /// Whether it stops for longer than its timeouts.
+    public var hasPauses: Bool
 }
 
 /// A machine under test: the parts of a node file, and its text.

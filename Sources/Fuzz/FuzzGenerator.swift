@@ -15,7 +15,7 @@ public enum FuzzGenerator {
         let node = NodeMaker.node(kind, hasShortTimeouts: hasPauses, &dice)
         var player = TracePlayer(kind, isTranslated: node.isTranslating, dice)
         let packets = player.play(packetCount, hasPauses: hasPauses)
-        return FuzzCase(seed: seed, kind: kind, node: node, packets: packets)
+        return FuzzCase(seed: seed, kind: kind, node: node, packets: packets, hasPauses: hasPauses)
     }
 
     /// The seed of trace number `index` of a run that starts from `seed`.

@@ -8,6 +8,7 @@ enum RuleMaker {
             "oifname \"wan\" ip saddr 10.0.0.0/16 snat to 203.0.113.1",
             "oifname \"wan\" ip saddr 10.0.0.0/16 snat to 203.0.113.77",
             "oifname \"wan\" ip protocol \(name) snat to 203.0.113.1:2000-2009",
+            "oifname \"wan\" ip protocol \(name) snat to 203.0.113.1:2000-2001",
             "oifname \"wan\" meta l4proto { \(name), udp } masquerade to :20000-40000",
             "oifname \"wan\" masquerade fully-random",
             "oifname \"wan\" masquerade random",

@@ -11,8 +11,13 @@ public import Report
 /// What the live kernel did with one packet, and when.
 public struct LiveStep: Sendable {
     public var outcome: PacketOutcome
-    /// Nanoseconds from the first packet to this one, as it really was.
+    /// Nanoseconds from the first packet to this one, as it really was: no later than the kernel
+    /// took it.
     public var nanoseconds: UInt64
+    /// By how many nanoseconds later than that the entry may have been looked up.
+    ///
+    /// On a busy machine another program may have run in between.
+    public var uncertainty: UInt64
 }
 
 /// What is there when no more packets come.
@@ -160,7 +165,8 @@ public struct LiveRouter: ~Copyable {
             outcome.entry = try entry(
                 for: lookup, in: sight.zones ?? ZoneNumbers(), wasTracked: sight.wasTracked, at: now)
         }
-        return LiveStep(outcome: outcome, nanoseconds: now)
+        return LiveStep(
+            outcome: outcome, nanoseconds: now, uncertainty: pacing.elapsed() - now)
     }
 
     /// What has happened since the last packet; `nil` if nothing has.

@@ -235,12 +235,12 @@ extension Node {
     /// the packet then leaves in other pieces than it came in. That is a TCP header, an SCTP header
     /// that was verified or translated, and in an ICMP error whatever translation has written into.
     private func headerEnd(_ arrived: Packet, _ packet: Packet, _ layout: PacketLayout) -> Int {
-        func end(_ protocolNumber: UInt8, at offset: Int, _ present: Int, least: Int) -> Int {
+        func end(
+            _ protocolNumber: UInt8, at offset: Int, _ present: Int, least: Int, isTouched: Bool
+        ) -> Int {
             switch protocolNumber {
             case IPProtocol.tcp where present >= 20: offset + 20
-            case IPProtocol.sctp
-            where present >= 12 && (settings.verifiesChecksums || arrived.tuple != packet.tuple):
-                offset + 12
+            case IPProtocol.sctp where present >= 12 && isTouched: offset + 12
             default: offset + least
             }
         }
@@ -252,11 +252,12 @@ extension Node {
             }
             return end(
                 packet.quoted.protocolNumber, at: layout.quotedTransportOffset,
-                Int(packet.quotedByteCount), least: 8)
+                Int(packet.quotedByteCount), least: 8, isTouched: true)
         }
         return end(
             packet.tuple.protocolNumber, at: layout.transportOffset,
-            Int(packet.transportByteCount), least: 0)
+            Int(packet.transportByteCount), least: 0,
+            isTouched: settings.verifiesChecksums || arrived.tuple != packet.tuple)
     }
 
     private func fillOptions(of packet: inout [UInt8], _ sent: Packet, at now: Moment) {
