@@ -57,7 +57,7 @@ public struct LiveRouter: ~Copyable {
         precondition(!node.interfaces.isEmpty, "a node has at least one interface")
         try Self.checkRequirements()
         let plan = SettingPlan(node.sysctls)
-        let lease = try MachineLease(changing: plan.global)
+        let lease = try Self.lease(plan.global)
         let namespace = try building { () throws(SystemCallError) in try NetworkNamespace() }
         var organs = try namespace.enter { () throws(LiveKernelError) in
             try Organs(node, plan)
@@ -74,6 +74,25 @@ public struct LiveRouter: ~Copyable {
         self.organs = organs
         self.reading = reading
         initialReading = reading
+    }
+
+    private static func lease(
+        _ settings: [LiveNode.Setting]
+    ) throws(LiveKernelError) -> MachineLease {
+        do throws(MachineLeaseError) {
+            return try MachineLease(changing: settings.map { ($0.name, $0.value) })
+        } catch {
+            switch error {
+            case .taken(let lock):
+                throw .unavailable(
+                    "another run has this machine's kernel, and settings of the whole machine "
+                        + "are at stake",
+                    remedy: "wait for it to end (it holds the lock on \(lock))")
+            case .setting(let name, let value, let reason):
+                throw .setting(name: name, value: value, reason: reason)
+            case .call(let call): throw .call(call)
+            }
+        }
     }
 
     /// What has to be there, and how to get it.

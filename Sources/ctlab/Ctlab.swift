@@ -29,7 +29,11 @@ struct Ctlab: ParsableCommand {
               5  interrupted, with a partial result
             """,
         version: ProductVersion.text,
-        subcommands: [ReplayCommand.self, VerifyCommand.self])
+        subcommands: [
+            ReplayCommand.self, VerifyCommand.self, LoadCommand.self, SinkCommand.self,
+            ObserveCommand.self, CeilingCommand.self, TimeoutsCommand.self,
+            LabCommand.self, LoadWorkerCommand.self,
+        ])
 
     static func main() {
         StandardStream.surviveClosedReaders()
