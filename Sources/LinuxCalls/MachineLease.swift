@@ -37,9 +37,9 @@ public struct MachineLease: ~Copyable {
         let isExclusive = !settings.isEmpty
         try Self.lock(gate, shared: false)
         try Self.lock(file, shared: !isExclusive)
-        try leased { () throws(SystemCallError) in
-            try Self.recover(file, isExclusive: isExclusive)
-        }
+        // Whoever has a share of the lock knows that nobody has it alone: a note that is there is that
+        // of a process that is gone. Behind the gate nobody else reads it.
+        try leased { () throws(SystemCallError) in try Self.restore(file) }
         do throws(MachineLeaseError) {
             for setting in settings { try Self.set(setting.name, setting.value, noting: file) }
         } catch {
@@ -73,20 +73,6 @@ public struct MachineLease: ~Copyable {
         }
     }
 
-    /// Puts back what a process that is gone has left, if there is such a thing.
-    private static func recover(
-        _ file: borrowing FileDescriptor, isExclusive: Bool
-    ) throws(SystemCallError) {
-        guard try !file.readAll().isEmpty else { return }
-        // With a share of the lock only, whoever left it is gone as well; but another may be about
-        // to put it back just now.
-        if !isExclusive {
-            guard try file.tryLock() else { return }
-        }
-        try restore(file)
-        if !isExclusive { _ = try file.tryLock(shared: true) }
-    }
-
     /// Changes a setting, and notes in `file` what it was.
     ///
     /// A limit of the table below twice what the machine itself has in it is refused: connections
@@ -116,6 +102,7 @@ public struct MachineLease: ~Copyable {
 
     private static func restore(_ file: borrowing FileDescriptor) throws(SystemCallError) {
         let text = String(decoding: try file.readAll(), as: UTF8.self)
+        guard !text.isEmpty else { return }
         for line in text.split(separator: "\n").reversed() {
             let words = line.split(separator: " ").map(String.init)
             guard words.count == 3, globalNames.contains(words[0]) else { continue }

@@ -2,31 +2,32 @@ internal import Conntrack
 internal import Report
 internal import Wire
 
-/// What the kernel let go early with one packet, as its events tell.
+/// What the kernel let go with one packet, and before it, as its events tell.
 ///
-/// Which connections make room in a full table depends on the kernel's secret hash key, and when
-/// the collector comes by is its own affair. Both are taken over by the model, which lets go only
-/// what may go at all (spec table.md §9, gc.md §3): anything else stays, and is a difference.
+/// Which connections make room in a full table depends on the kernel's secret hash key, and so does
+/// who meets an expired one; when the collector comes by is its own affair. All of it is taken over
+/// by the model, which lets go only what may go at all (spec table.md §6 and §9, gc.md §3): anything
+/// else stays, and is a difference.
 struct Evictions {
-    /// By the newcomer's own search.
+    /// To make room, by the newcomer's own search.
     private(set) var searched: [ConnectionKey] = []
-    /// By the collector, before the packet or beside it.
+    /// By the collector, before the packet or beside it; or by a lookup, because it had expired.
     private(set) var collected: [ConnectionKey] = []
 
     init(_ outcome: PacketOutcome) {
-        collected = Self.ended(outcome.before?.events)
-        let ended = Self.ended(outcome.events)
-        if outcome.counters?["early_drop"] ?? 0 > 0 {
-            searched = ended
-        } else {
-            collected += ended
+        collected = Self.keys(outcome.before?.events ?? [])
+        let events = outcome.events ?? []
+        guard outcome.counters?["early_drop"] ?? 0 > 0 else {
+            collected += Self.keys(events)
+            return
         }
+        searched = Self.keys(events.filter { $0.entry.timeout != nil })
+        collected += Self.keys(events.filter { $0.entry.timeout == nil })
     }
 
-    /// Connections that ended before their time.
-    private static func ended(_ events: [EventRecord]?) -> [ConnectionKey] {
-        (events ?? []).filter { $0.type == "DESTROY" && $0.entry.timeout != nil }
-            .compactMap { ConnectionKey($0.entry) }
+    /// Connections that have ended.
+    private static func keys(_ events: [EventRecord]) -> [ConnectionKey] {
+        events.filter { $0.type == "DESTROY" }.compactMap { ConnectionKey($0.entry) }
     }
 }
 

@@ -18,15 +18,20 @@ public struct ModelArm: ~Copyable {
 
     private var replayer: Replayer
 
-    public init(_ configuration: NodeConfiguration) {
+    /// - Parameter follows: Whether `follow` tells what the other arm's collector takes; the model's
+    ///   own rests then.
+    public init(_ configuration: NodeConfiguration, follows: Bool = false) {
         replayer = Replayer(configuration, wants: .outcomes)
+        if follows { replayer.node.stopCollecting() }
     }
 
-    /// Takes over what the live kernel left to chance with the packet that comes next.
+    /// Takes over what the live kernel left to chance with the packet that comes next: where it
+    /// drew a port the model's search begins, and must come to the same mapping.
     public mutating func follow(_ live: PacketOutcome) {
+        replayer.node.portHints = Self.drawnPorts(live)
         let evictions = Evictions(live)
         replayer.node.evictionHint = evictions.searched
-        replayer.collectedEarly = evictions.collected
+        replayer.collected = evictions.collected
     }
 
     /// What the model does with one packet that comes in `nanoseconds` after the first.
@@ -53,6 +58,18 @@ public struct ModelArm: ~Copyable {
         } catch {
             throw .refused(program: "the model", "\(error)")
         }
+    }
+
+    /// The ports the kernel gave the mapping this packet made, if it made one.
+    private static func drawnPorts(_ outcome: PacketOutcome) -> PortHints {
+        let made = (outcome.events ?? []).first { $0.type == "NEW" }
+        guard let entry = made?.entry ?? outcome.entry else { return PortHints() }
+        func port(_ number: Int?, _ status: String) -> UInt16? {
+            entry.status.contains(status) ? number.flatMap { UInt16(exactly: $0) } : nil
+        }
+        return PortHints(
+            source: port(entry.reply.destinationPort ?? entry.reply.id, "SRC_NAT"),
+            destination: port(entry.reply.sourcePort ?? entry.reply.id, "DST_NAT"))
     }
 
     /// The table at the end.

@@ -41,9 +41,10 @@ public struct TwoArms: ~Copyable {
         configuration.sysctl.max = live.connectionLimit
         // The live machine is not the initial namespace; its number is the kernel's to choose.
         configuration.namespaceInode = configuration.namespaceInode ?? 4_026_532_000
-        model = ModelArm(configuration)
-        comparison = Comparison(
-            ruleset: liveNode.ruleset, hasEvents: configuration.sysctl.events != 0)
+        // Without events nothing tells when the live collector is at work.
+        let hasEvents = configuration.sysctl.events != 0
+        model = ModelArm(configuration, follows: hasEvents)
+        comparison = Comparison(ruleset: liveNode.ruleset, hasEvents: hasEvents)
     }
 
     /// Sends one packet through both arms; gaps to the packet before are slept.
@@ -61,7 +62,8 @@ public struct TwoArms: ~Copyable {
         model.follow(step.outcome)
         let found = model.send(
             packet.bytes, number: number, on: interfaces[interface], nanoseconds: step.nanoseconds)
-        let differences = comparison.differences(expected: step.outcome, found: found)
+        let differences = comparison.differences(
+            expected: step.outcome, found: found, uncertainty: step.uncertainty)
         return Step(live: step.outcome, model: found, differences: differences)
     }
 

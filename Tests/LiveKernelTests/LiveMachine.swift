@@ -2,6 +2,10 @@ import Foundation
 import LiveKernel
 import Testing
 
+/// Everything that asks the live kernel, one test after the other: settings of the whole machine are
+/// at stake.
+@Suite(.serialized) enum LiveTests {}
+
 /// Whether the live kernel can be asked here: root, tun, nft and ip.
 enum LiveMachine {
     /// Why not; `nil` if it can.
@@ -13,6 +17,15 @@ enum LiveMachine {
             return "\(error)"
         }
     }()
+
+    /// `nf_conntrack_max` while nobody has changed it.
+    static func limitAtRest() throws -> String {
+        // As long as this machine exists, nobody has the lease alone.
+        let router = try LiveRouter(LiveNode())
+        let limit = try Global.limit()
+        _ = consume router
+        return limit
+    }
 
     static var isThere: Bool { obstacle == nil }
 

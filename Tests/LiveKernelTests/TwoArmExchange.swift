@@ -164,6 +164,15 @@ struct TwoArmExchange: ~Copyable {
 
     // MARK: Judgements
 
+    /// The live kernel's entry of the last packet has counted so many, original direction first.
+    func expectPackets(
+        _ packets: [Int], _ what: String, at location: SourceLocation = #_sourceLocation
+    ) {
+        guard last?.live.entry?.packets != packets else { return }
+        let found = last?.live.entry?.packets.map { "\($0)" } ?? "none"
+        fail("\(what): found packets \(found), expected \(packets)", at: location)
+    }
+
     /// The tables are the same at the end.
     mutating func expectSameTables(at location: SourceLocation = #_sourceLocation) throws {
         let differences = try arms.compareTables()

@@ -26,8 +26,8 @@ extension Node {
             table.delete(packet.connection, at: now)
             return PathEnd(.dropped, .nat)
         }
-        NAT.translate(&packet, direction, kind, in: table)
-        return nil
+        let mayPass = NAT.translate(&packet, direction, kind, in: table)
+        return mayPass ? nil : PathEnd(.dropped, .nat)
     }
 
     /// Asks the nat chains of the hook until one maps; otherwise the connection keeps what it has,

@@ -36,8 +36,9 @@ extension ConnectionTable {
         if hasVictim(near: hash, namespace, at: now) { evictions.found += 1 }
         var dropped: UInt32 = 0
         for key in hint {
-            guard let found = peek(key.original, key.zones, namespace, at: now),
-                !records[found.slot].status.contains(.assured), delete(found.slot, at: now)
+            guard let slot = slot(of: key, namespace),
+                !records[slot].status.contains(.assured),
+                !records[slot].deadline.hasPassed(at: now.tick), delete(slot, at: now)
             else { continue }
             dropped += 1
         }
@@ -47,19 +48,38 @@ extension ConnectionTable {
         return true
     }
 
-    /// Lets go what another machine's collector took from its nearly full table: only behind a
-    /// refusal, and only what the collector may take (spec gc.md §3).
+    /// Lets go what another machine's collector took, or a lookup of its met: what has expired; and
+    /// behind a refusal what a collector may take from a nearly full table (spec gc.md §3).
     mutating func collectHinted(
         _ keys: [ConnectionKey], _ namespace: NamespaceIndex, at now: Moment
     ) {
-        guard evictions.searches > evictions.followed else { return }
-        let ceiling = limits.connections / 100 * 95
+        let hasRefused = evictions.searches > evictions.followed
+        let ceiling = hasRefused ? limits.connections / 100 * 95 : 0
         for key in keys {
-            guard let found = peek(key.original, key.zones, namespace, at: now),
-                mayGo(records[found.slot], found.slot, ceiling)
-            else { continue }
-            delete(found.slot, at: now)
+            guard let slot = slot(of: key, namespace) else { continue }
+            let record = records[slot]
+            if record.deadline.hasPassed(at: now.tick) || mayGo(record, slot, ceiling) {
+                delete(slot, at: now)
+            }
         }
+    }
+
+    /// The connection of that key, expired or not.
+    private func slot(of key: ConnectionKey, _ namespace: NamespaceIndex) -> Slot? {
+        let hash = hash(key.original, zone: key.zones.original, namespace)
+        var link = buckets[buckets.bucket(of: hash)].first
+        while link != .none {
+            let record = records[link.slot]
+            if link.direction == .original,
+                matches(
+                    record, .original, key.original, hash: hash, zone: key.zones.original, namespace
+                )
+            {
+                return link.slot
+            }
+            link = next(record, link.direction)
+        }
+        return nil
     }
 
     /// Whether a search from `hash` on would find a victim; changes nothing.
