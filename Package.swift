@@ -57,7 +57,7 @@ let package = Package(
         .target(
             name: "LoadGen",
             dependencies: [
-                "Wire", "Report", "LinuxCalls",
+                "Wire", "Conntrack", "Scenario", "Report", "LinuxCalls",
                 .product(name: "RealModule", package: "swift-numerics"),
                 .product(name: "Histogram", package: "hdrhistogram-swift"),
             ],
