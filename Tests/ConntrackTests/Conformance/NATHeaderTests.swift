@@ -86,7 +86,7 @@ struct NATHeaderTests {
             Make.sctp("10.1.0.2:1000 > 10.2.0.2:20", tag: 0, [.initiation(7)]))
         let error = Make.error("10.2.0.9 > 10.2.0.10", about: sent.bytes[0])
         // 20 bytes of header, 8 of ICMP, 20 of the quoted header, then SCTP; cut behind its tag.
-        let pieces = Fragments.cut(error, behind: 36)
+        let pieces = IPv4Pieces.cut(error, behind: 36)
         #expect(bench.pass(pieces[0]).reason == .fragmentPending)
         let left = bench.pass(pieces[1])
         // The cut would now fall where none may be, so that the packet leaves whole.
@@ -101,7 +101,7 @@ struct NATHeaderTests {
         let datagram = Make.udp(
             "10.1.0.2:1000 > 10.2.0.2:53", payload: [UInt8](repeating: 1, count: 2000))
         for (mayDivide, verdict) in [(true, Verdict.forwarded), (false, .dropped)] {
-            let pieces = Fragments.cut(datagram, behind: 1400, dontFragment: !mayDivide)
+            let pieces = IPv4Pieces.cut(datagram, behind: 1400, dontFragment: !mayDivide)
             #expect(bench.pass(pieces[0]).reason == .fragmentPending)
             let left = bench.pass(pieces[1])
             #expect(left.verdict == verdict)
@@ -113,7 +113,7 @@ struct NATHeaderTests {
 }
 
 /// IPv4 packets in pieces.
-enum Fragments {
+enum IPv4Pieces {
     /// Two fragments; `count` payload bytes, a multiple of eight, are in the first.
     static func cut(_ packet: [UInt8], behind count: Int, dontFragment: Bool = false) -> [[UInt8]] {
         let flag: UInt16 = dontFragment ? 0x4000 : 0
