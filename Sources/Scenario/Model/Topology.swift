@@ -150,7 +150,10 @@ extension Scenario {
 
     /// A ruleset as it was written.
     public struct RulesText: Sendable, Hashable {
-        public enum Form: String, Sendable, Hashable { case nftables, iptablesSave = "iptables_save" }
+        public enum Form: String, Sendable, Hashable {
+            case nftables
+            case iptablesSave = "iptables_save"
+        }
 
         public var form: Form
         public var text: String
