@@ -13,9 +13,9 @@ struct ScenarioReader: DocumentReader {
     var result = Scenario(name: "", about: "", duration: .seconds(0))
     var places = ScenarioPlaces()
 
-    /// Names of the file, known before its parts are read: they refer to each other.
     /// A trial of a sweep's value looks at no sweeps itself.
     var isWhole = true
+    // Names of the file, known before its parts are read: they refer to each other.
     private(set) var nodeNames: [String] = []
     private(set) var serviceNames: [String] = []
     private(set) var workloadNames: [String] = []
