@@ -55,6 +55,7 @@ public struct OutcomeRecorder: Sendable {
             entry.bytes = nil
         } else {
             if entry.timeout == 0 { entry.timeout = nil }
+            entry.helper = nil
             entry.tcp = entry.tcp.map { TCPRecord(state: $0.state) }
             entry.sctp = entry.sctp.map { SCTPRecord(state: $0.state) }
         }
@@ -92,6 +93,8 @@ public struct OutcomeRecorder: Sendable {
             if entry.zoneOriginal != 0 { record.originalZone = Int(entry.zoneOriginal) }
             if entry.zoneReply != 0 { record.replyZone = Int(entry.zoneReply) }
         }
+        record.helper = entry.helper?.name
+        if !entry.labels.isEmpty { record.labels = entry.labels.numbers }
         if entry.hasAccounting {
             record.packets = [
                 Int(clamping: entry.packetsOriginal), Int(clamping: entry.packetsReply),

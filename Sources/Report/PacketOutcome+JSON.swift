@@ -129,6 +129,8 @@ extension EntryRecord: JSONWritable {
             json.member("zone", zone)
             json.member("zone_orig", originalZone)
             json.member("zone_reply", replyZone)
+            json.member("helper", helper)
+            json.member("labels", labels)
             json.member("packets", packets)
             json.member("bytes", bytes)
             json.member("id", id)

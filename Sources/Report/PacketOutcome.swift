@@ -129,6 +129,10 @@ public struct EntryRecord: Codable, Sendable, Hashable {
     /// The zone of a connection that has one in its original direction only.
     public var originalZone: Int?
     public var replyZone: Int?
+    /// The helper that reads the connection's payload.
+    public var helper: String?
+    /// Numbers of the labels that are set.
+    public var labels: [Int]?
     /// Original direction first; only with accounting.
     public var packets: [Int]?
     public var bytes: [Int]?
@@ -142,7 +146,8 @@ public struct EntryRecord: Codable, Sendable, Hashable {
     }
 
     enum CodingKeys: String, CodingKey {
-        case proto, original, reply, status, timeout, tcp, sctp, mark, zone, packets, bytes, id
+        case proto, original, reply, status, timeout, tcp, sctp, mark, zone, helper, labels
+        case packets, bytes, id
         case originalZone = "zone_orig"
         case replyZone = "zone_reply"
     }

@@ -27,6 +27,7 @@ public enum DropReason: String, Sendable, Hashable, BitwiseCopyable {
     case refusedOptions = "ip_options"
     case tracker
     case natICMP = "nat_icmp_error"
+    case helper
 }
 
 /// A packet that left a node.

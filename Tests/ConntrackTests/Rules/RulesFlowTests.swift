@@ -139,6 +139,25 @@ struct RulesFlowTests {
         #expect(effects.connectionMark == 0x15 && packet.mark == 0x15)
     }
 
+    @Test(
+        "Of several marks the last counts, and another one before it is remembered",
+        arguments: [
+            ("ct mark set 3 ct mark set 7", 7, 3), ("ct mark set 3 ct mark set 3", 3, nil),
+            ("ct mark set 3 ct mark set 7 ct mark set 7", 7, 3), ("ct mark set 3", 3, nil),
+        ] as [(String, UInt32, UInt32?)])
+    func connectionMarks(rule: String, last: UInt32, earlier: UInt32?) throws {
+        var ruleset = try RulesSupport.ruleset(RulesSupport.forward(rule))
+        var effects = RuleEffects()
+        var dice = Dice(seed: 1)
+        var packet = Packet.tcp()
+        let entry = Entry(original: packet.tuple, reply: packet.tuple)
+        _ = ruleset.evaluate(
+            0, &packet, entry: entry, effects: &effects, dice: &dice, at: .start)
+        #expect(effects.connectionMark == last && effects.earlierMark == earlier)
+        effects.connectionMark = nil
+        #expect(effects.earlierMark == nil)
+    }
+
     @Test("Without a connection there is no mark to set")
     func noConnectionMark() throws {
         var ruleset = try RulesSupport.ruleset(RulesSupport.forward("ct mark set 5 counter drop"))

@@ -6,7 +6,7 @@ enum Field: UInt8, Sendable, Hashable, BitwiseCopyable {
     case sourcePort, destinationPort, tcpFlags, icmpType, icmpCode
     case state, direction
     case status, connectionMark, expiration
-    case zone, zoneOriginal, zoneReply
+    case zone, zoneOriginal, zoneReply, labels, helper
     case packets, packetsOriginal, packetsReply
     case bytes, bytesOriginal, bytesReply
     case originalSource4, originalDestination4, replySource4, replyDestination4

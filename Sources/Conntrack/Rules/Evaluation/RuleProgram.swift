@@ -27,6 +27,8 @@ struct RuleProgram: Sendable {
     var limits: [RateLimit] = []
     var logs: [RuleLog] = []
     var translations: [Translation] = []
+    var timeouts: [TimeoutDefinition] = []
+    var helpers: [HelperDefinition] = []
 }
 
 /// The values a rule works on while it runs: room for two keys of the widest concatenation.
