@@ -29,7 +29,7 @@ extension Node {
         let arrived = packet
         keep(bytes, arrived, layout)
         let now = moment(now)
-        let end = begin(&packet, at: now) ?? finish(&packet, bytes, layout, at: now)
+        let end = begin(&packet, at: now) ?? finish(&packet, bytes, arrived, layout, at: now)
         letGo(&packet)
         transit.bytes.removeAll(keepingCapacity: true)
         var delivery = report(end, arrived, packet, at: now)
@@ -44,19 +44,23 @@ extension Node {
 
     /// The last hook for a packet whose bytes are at hand: a helper reads them there.
     mutating func finish(
-        _ packet: inout Packet, _ bytes: Span<UInt8>, _ layout: PacketLayout, at now: Moment
+        _ packet: inout Packet, _ bytes: Span<UInt8>, _ arrived: Packet, _ layout: PacketLayout,
+        at now: Moment
     ) -> PathEnd {
-        takePayload(of: packet, bytes, layout)
+        takePayload(of: packet, bytes, arrived, layout)
         return finish(&packet, at: now)
     }
 
     /// Lays a packet's payload down for its connection's helper.
-    mutating func takePayload(of packet: Packet, _ bytes: Span<UInt8>, _ layout: PacketLayout) {
+    mutating func takePayload(
+        of packet: Packet, _ bytes: Span<UInt8>, _ arrived: Packet, _ layout: PacketLayout
+    ) {
         guard packet.connection != .none, packet.tuple.protocolNumber == IPProtocol.tcp else {
             return
         }
         let status = table.records[packet.connection].status
         guard !status.isDisjoint(with: [.helper, .sequenceAdjust]) else { return }
+        keep(bytes, arrived, layout, isWanted: true)
         payload.take(bytes, packet, layout)
     }
 
@@ -176,7 +180,7 @@ extension Node {
         keep(datagram.bytes.span, arrived, layout)
         let end =
             run(station + 1..<steps.upperBound, .prerouting, &whole, at: now)
-            ?? route(&whole, at: now) ?? finish(&whole, datagram.bytes.span, layout, at: now)
+            ?? route(&whole, at: now) ?? finish(&whole, datagram.bytes.span, arrived, layout, at: now)
         letGo(&whole)
         transit.bytes.removeAll(keepingCapacity: true)
         var delivery = report(end, arrived, whole, at: now)
