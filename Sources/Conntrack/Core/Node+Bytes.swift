@@ -180,7 +180,8 @@ extension Node {
         keep(datagram.bytes.span, arrived, layout)
         let end =
             run(station + 1..<steps.upperBound, .prerouting, &whole, at: now)
-            ?? route(&whole, at: now) ?? finish(&whole, datagram.bytes.span, arrived, layout, at: now)
+            ?? route(&whole, at: now)
+            ?? finish(&whole, datagram.bytes.span, arrived, layout, at: now)
         letGo(&whole)
         transit.bytes.removeAll(keepingCapacity: true)
         var delivery = report(end, arrived, whole, at: now)

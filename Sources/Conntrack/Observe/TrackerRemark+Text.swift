@@ -6,7 +6,9 @@ import Wire
 extension TrackerRemark {
     /// `nf_ct_proto_6: invalid new`: the line's beginning, up to the packet dump.
     public var line: String {
-        if let helper = text.helper { return "nf_ct_\(helper.name): dropping packet: \(text.words)" }
+        if let helper = text.helper {
+            return "nf_ct_\(helper.name): dropping packet: \(text.words)"
+        }
         return "nf_ct_proto_\(protocolNumber): \(text.words)"
     }
 
