@@ -32,7 +32,9 @@ let package = Package(
         .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
         .target(name: "CLinuxShims"),
         .target(name: "Wire", swiftSettings: strict),
-        .target(name: "Conntrack", dependencies: ["Wire"], swiftSettings: strict),
+        .target(name: "CMemoryHints"),
+        .target(
+            name: "Conntrack", dependencies: ["Wire", "CMemoryHints"], swiftSettings: strict),
         .target(
             name: "LinuxCalls", dependencies: ["Wire", "CLinuxShims", "CZlib", "CJemalloc"],
             swiftSettings: strict),

@@ -1,6 +1,6 @@
 /// What a trace is mostly about.
 public enum FuzzKind: String, Sendable, Hashable, CaseIterable {
-    case tcp, udp, icmp, nat, mixed
+    case tcp, udp, icmp, nat, sctp, gre, udplite, mixed
 }
 
 /// One packet of a trace.
@@ -40,6 +40,8 @@ public struct FuzzNode: Sendable, Hashable {
         zip(sysctlNames, sysctlValues).map { ($0, $1) }
     }
     public var ruleset: String
+    /// Whether the rules translate addresses.
+    public var isTranslating: Bool { ruleset.contains("type nat") }
     /// `always` or `auto`.
     public var tracking: String
     private var sysctlNames: [String] = []

@@ -13,7 +13,7 @@ public enum FuzzGenerator {
     ) -> FuzzCase {
         var dice = FuzzDice(seed: seed)
         let node = NodeMaker.node(kind, hasShortTimeouts: hasPauses, &dice)
-        var player = TracePlayer(kind, dice)
+        var player = TracePlayer(kind, isTranslated: node.isTranslating, dice)
         let packets = player.play(packetCount, hasPauses: hasPauses)
         return FuzzCase(seed: seed, kind: kind, node: node, packets: packets)
     }
@@ -29,11 +29,14 @@ public enum FuzzGenerator {
 struct TracePlayer {
     private enum Flow: Sendable {
         case tcp(TCPFlow)
+        case sctp(SCTPFlow)
         case datagram(DatagramFlow)
         case icmp(FlowPath)
     }
 
     private let kind: FuzzKind
+    /// Whether the machine translates, so that answers go to where it did.
+    private let isTranslated: Bool
     private var dice: FuzzDice
     private var flows: [Flow] = []
     private var time: UInt64 = 0
@@ -49,8 +52,9 @@ struct TracePlayer {
     private static let clients6 = ["fd00::2", "fd00::3"]
     private static let servers6 = ["2001:db8:1::7", "2001:db8:1::8"]
 
-    init(_ kind: FuzzKind, _ dice: FuzzDice) {
+    init(_ kind: FuzzKind, isTranslated: Bool, _ dice: FuzzDice) {
         self.kind = kind
+        self.isTranslated = isTranslated
         self.dice = dice
         identification = self.dice.uint16()
         roughness = self.dice.pick([15, 40, 200])
@@ -82,6 +86,11 @@ struct TracePlayer {
                 dice.pick(weighted: [(4, 1), (1, IPProtocol.udp), (2, IPProtocol.tcp)])
             case .nat:
                 dice.pick(weighted: [(4, IPProtocol.tcp), (3, IPProtocol.udp), (1, 1)])
+            case .sctp: IPProtocol.sctp
+            case .gre:
+                dice.pick(weighted: [(6, IPProtocol.gre), (1, IPProtocol.udp)])
+            case .udplite:
+                dice.pick(weighted: [(6, IPProtocol.udpLite), (1, IPProtocol.udp)])
             case .mixed:
                 dice.pick(weighted: [
                     (4, IPProtocol.tcp), (3, IPProtocol.udp), (2, 1), (1, IPProtocol.gre),
@@ -91,6 +100,7 @@ struct TracePlayer {
         let path = makePath()
         switch number {
         case IPProtocol.tcp: return .tcp(TCPFlow(path, tameness: tameness))
+        case IPProtocol.sctp: return .sctp(SCTPFlow(path, tameness: tameness))
         case IPProtocol.icmp: return .icmp(path)
         default: return .datagram(DatagramFlow(path: path, protocolNumber: number))
         }
@@ -110,7 +120,7 @@ struct TracePlayer {
         if dice.oneIn(10) {  // To the machine itself.
             return FlowPath(client, Endpoint(NodeMaker.lanAddress, servicePort))
         }
-        guard kind == .nat, !dice.oneIn(6) else {
+        guard isTranslated, !dice.oneIn(6) else {
             return dice.oneIn(4)
                 ? FlowPath(server.with(port: clientPort), client.with(port: servicePort))
                 : FlowPath(client, server)
@@ -139,6 +149,10 @@ struct TracePlayer {
             segment = flow.step(&dice)
             flows[index] = .tcp(flow)
             (path, number) = (flow.path, IPProtocol.tcp)
+        case .sctp(var flow):
+            segment = flow.step(&dice)
+            flows[index] = .sctp(flow)
+            (path, number) = (flow.path, IPProtocol.sctp)
         case .datagram(let flow):
             segment = flow.step(&dice)
             (path, number) = (flow.path, flow.protocolNumber)
@@ -176,7 +190,12 @@ struct TracePlayer {
         part.timeToLive = dice.oneIn(60) ? 1 : 64
         part.dontFragment = dice.oneIn(4)
         part.typeOfService = dice.oneIn(10) ? 0x10 : 0
-        if dice.oneIn(80) { part.options = [1, 1, 1, 0] }
+        if dice.oneIn(80) {
+            part.options = dice.pick([
+                [1, 1, 1, 0], [7, 7, 4, 0, 0, 0, 0, 0],
+                [131, 7, 4, 10, 0, 0, 9, 0], [148, 4, 0, 0], [1, 1, 9, 200],
+            ])
+        }
         if dice.oneIn(40) { part.hasExtension = true }
         let packet = PacketMaker.packet(from: source, to: destination, number, transport, part)
         if dice.oneIn(roughness) {

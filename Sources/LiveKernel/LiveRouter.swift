@@ -29,7 +29,12 @@ public struct LiveRouter: ~Copyable {
     /// Settings of the node that were not made: this kernel does not have them, or they are the
     /// whole machine's and have no effect on what is compared.
     public let settingsLeftOut: [String]
+    /// `nf_conntrack_buckets`, one for the whole machine.
+    public let bucketCount: UInt32
+    /// `nf_conntrack_max`, one for the whole machine.
+    public let connectionLimit: UInt32
 
+    private var node: LiveNode
     private let lease: MachineLease
     private let namespace: NetworkNamespace
     private var organs: Organs
@@ -48,12 +53,17 @@ public struct LiveRouter: ~Copyable {
         try Self.checkRequirements()
         let plan = SettingPlan(node.sysctls)
         let lease = try MachineLease(changing: plan.global)
-        let namespace = try live { () throws(SystemCallError) in try NetworkNamespace() }
+        let namespace = try building { () throws(SystemCallError) in try NetworkNamespace() }
         var organs = try namespace.enter { () throws(LiveKernelError) in
             try Organs(node, plan)
         }
         let reading = try live { () throws(SystemCallError) in try organs.settle() }
+        let bucketCount = try Self.number("net.netfilter.nf_conntrack_buckets")
+        let connectionLimit = try Self.number("net.netfilter.nf_conntrack_max")
         settingsLeftOut = plan.leftOut + organs.settingsMissing
+        self.bucketCount = bucketCount
+        self.connectionLimit = connectionLimit
+        self.node = node
         self.lease = lease
         self.namespace = namespace
         self.organs = organs
@@ -71,6 +81,25 @@ public struct LiveRouter: ~Copyable {
             throw .unavailable(
                 "there is no /dev/net/tun",
                 remedy: "load the module (modprobe tun), or hand the device to the container")
+        }
+    }
+
+    private static func number(_ name: String) throws(LiveKernelError) -> UInt32 {
+        let text = try live { () throws(SystemCallError) in try SysctlFile.read(name) }
+        guard let number = UInt32(text) else {
+            throw .unexpected("\(name): found '\(text)', expected a number")
+        }
+        return number
+    }
+
+    /// Replaces the node's rules, as one `nft -f` that begins with `flush ruleset` does.
+    ///
+    /// - Throws: `.refused` with nft's words; the rules are then as they were.
+    public mutating func replaceRules(with ruleset: String) throws(LiveKernelError) {
+        node.ruleset = ruleset
+        let node = node
+        try namespace.enter { () throws(LiveKernelError) in
+            try RouterSetup.replaceRules(of: node, with: Tools())
         }
     }
 
@@ -263,7 +292,7 @@ struct Organs: ~Copyable {
             try PacketLog(watchGroup: WatchRules.logGroup)
         }
         let counters = try live { () throws(SystemCallError) in try KernelCounters() }
-        let devices = try live { () throws(SystemCallError) in
+        let devices = try building { () throws(SystemCallError) in
             try TunDevices(named: node.interfaces.map(\.name))
         }
         try RouterSetup.load(node, with: tools)

@@ -15,6 +15,9 @@ struct MachineLease: ~Copyable {
 
     private static let directory = "/run/ctlab"
     private static let path = "/run/ctlab/changed-sysctls"
+    /// Whoever waits for the lease holds the lock on this one, so that those who share it come
+    /// behind one who wants it alone and not before him for ever.
+    private static let gatePath = "/run/ctlab/gate"
     /// How long to wait for others, in nanoseconds.
     private static let patience: UInt64 = 60_000_000_000
 
@@ -26,21 +29,26 @@ struct MachineLease: ~Copyable {
     ///
     /// - Throws: `.unavailable` if others have the machine for too long.
     init(changing settings: [LiveNode.Setting]) throws(LiveKernelError) {
-        let file = try live { () throws(SystemCallError) -> FileDescriptor in
+        let gate = try live { () throws(SystemCallError) -> FileDescriptor in
             try TextFile.makeDirectory(Self.directory)
-            return try FileDescriptor(opening: Self.path, for: .create)
+            return try FileDescriptor(opening: Self.gatePath, for: .create)
+        }
+        let file = try live { () throws(SystemCallError) in
+            try FileDescriptor(opening: Self.path, for: .create)
         }
         let isExclusive = !settings.isEmpty
+        try Self.lock(gate, shared: false)
         try Self.lock(file, shared: !isExclusive)
-        try live { () throws(SystemCallError) in
-            try Self.recover(file, isExclusive: isExclusive)
-        }
+        // Whoever has a share of the lock knows that nobody has it alone: a note that is there is that
+        // of a process that is gone. Behind the gate nobody else reads it.
+        try live { () throws(SystemCallError) in try Self.restore(file) }
         do throws(LiveKernelError) {
             for setting in settings { try Self.set(setting.name, setting.value, noting: file) }
         } catch {
             try? Self.restore(file)
             throw error
         }
+        _ = consume gate
         self.file = file
         self.isExclusive = isExclusive
     }
@@ -68,20 +76,6 @@ struct MachineLease: ~Copyable {
             }
             MonotonicClock.sleep(until: now + 20_000_000)
         }
-    }
-
-    /// Puts back what a process that is gone has left, if there is such a thing.
-    private static func recover(
-        _ file: borrowing FileDescriptor, isExclusive: Bool
-    ) throws(SystemCallError) {
-        guard try !file.readAll().isEmpty else { return }
-        // With a share of the lock only, whoever left it is gone as well; but another may be about
-        // to put it back just now.
-        if !isExclusive {
-            guard try file.tryLock() else { return }
-        }
-        try restore(file)
-        if !isExclusive { _ = try file.tryLock(shared: true) }
     }
 
     /// Changes a setting, and notes in `file` what it was.
@@ -113,6 +107,7 @@ struct MachineLease: ~Copyable {
 
     private static func restore(_ file: borrowing FileDescriptor) throws(SystemCallError) {
         let text = String(decoding: try file.readAll(), as: UTF8.self)
+        guard !text.isEmpty else { return }
         for line in text.split(separator: "\n").reversed() {
             let words = line.split(separator: " ").map(String.init)
             guard words.count == 3, globalNames.contains(words[0]) else { continue }

@@ -62,7 +62,7 @@ enum RouterSetup {
     static func makeRouter() throws(LiveKernelError) {
         // A kernel without IPv6 has no such names, and then no packets that need them.
         for (name, value) in settings where SysctlFile.exists(name) {
-            try set(name, value)
+            try building { () throws(SystemCallError) in try SysctlFile.write(name, value) }
         }
         guard SysctlFile.exists("net.netfilter.nf_conntrack_log_invalid") else {
             throw .unavailable(
@@ -127,22 +127,46 @@ enum RouterSetup {
 
     /// Loads the node's rules, then ours around them.
     static func load(_ node: LiveNode, with tools: Tools) throws(LiveKernelError) {
-        if !node.ruleset.isEmpty {
-            try tools.run(tools.nft, ["-f", "-"], input: ZoneWatch.watched(node.ruleset))
+        if !node.ruleset.isEmpty { try load(ZoneWatch.watched(node.ruleset), with: tools) }
+        let classes = try classes(node, with: tools)
+        try load(WatchRules.silence + classes, with: tools)
+        // A transaction of its own: among equal priorities, first come is first asked.
+        try load(families.map(WatchRules.arrivals).joined(), with: tools)
+    }
+
+    /// Puts the node's rules in the place of those it had, and ours around them anew.
+    ///
+    /// In one transaction, and before ours go: a family that is tracked before and after is so all
+    /// the time.
+    static func replaceRules(of node: LiveNode, with tools: Tools) throws(LiveKernelError) {
+        let tables = try tools.run(tools.nft, ["list", "tables"]).split(separator: "\n")
+        let deletions = { (isOurs: Bool) in
+            tables.filter { WatchRules.isOurs($0) == isOurs && !$0.hasSuffix(WatchRules.stays) }
+                .map { "delete \($0)\n" }.joined()
         }
-        var tracked: Set<String> = ["ip", "ip6"]
+        try load(deletions(false) + ZoneWatch.watched(node.ruleset), with: tools)
+        let classes = try classes(node, with: tools)
+        try load(deletions(true) + classes, with: tools)
+        try load(families.map(WatchRules.arrivals).joined(), with: tools)
+    }
+
+    private static let families = ["ip", "ip6"]
+
+    private static func load(_ rules: String, with tools: Tools) throws(LiveKernelError) {
+        try tools.run(tools.nft, ["-f", "-"], input: rules)
+    }
+
+    /// The watch rules that fit the node's rules, which are loaded.
+    private static func classes(
+        _ node: LiveNode, with tools: Tools
+    ) throws(LiveKernelError) -> String {
+        var tracked = Set(families)
         if node.tracking == .auto {
             let listing = try tools.run(tools.nft, ["list", "ruleset"])
             tracked = TrackedFamilies(listing: listing).names
         }
-        let families = ["ip", "ip6"]
-        let classes = families.map {
+        return families.map {
             tracked.contains($0) ? WatchRules.classes($0) : WatchRules.passages($0)
-        }
-        try tools.run(
-            tools.nft, ["-f", "-"], input: WatchRules.silence + classes.joined())
-        // A transaction of its own: among equal priorities, first come is first asked.
-        try tools.run(
-            tools.nft, ["-f", "-"], input: families.map(WatchRules.arrivals).joined())
+        }.joined()
     }
 }

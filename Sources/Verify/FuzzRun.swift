@@ -47,8 +47,12 @@ public struct FuzzTally: Sendable {
     /// Traces in which the arms disagree.
     public internal(set) var disagreeingTraceCount = 0
     public internal(set) var differencesByKind: [(kind: Difference.Kind, count: Int)] = []
-    /// The first trace with a disagreement, and what it was.
-    public internal(set) var first: (trace: FuzzCase, result: VerificationResult)?
+    /// Traces with a disagreement, and what it was: the first of each kind of trace and of
+    /// difference, at most `exampleLimit`.
+    public internal(set) var examples: [(trace: FuzzCase, result: VerificationResult)] = []
+    private static let exampleLimit = 8
+
+    public var agrees: Bool { disagreeingTraceCount == 0 }
 
     mutating func add(_ trace: FuzzCase, _ result: VerificationResult) {
         traceCount += 1
@@ -59,7 +63,14 @@ public struct FuzzTally: Sendable {
         for (kind, count) in result.differencesByKind {
             Self.add(count, kind, to: &differencesByKind)
         }
-        if first == nil { first = (trace, result) }
+        let isKnown = examples.contains {
+            $0.trace.kind == trace.kind && Self.kind($0.result) == Self.kind(result)
+        }
+        if !isKnown, examples.count < Self.exampleLimit { examples.append((trace, result)) }
+    }
+
+    private static func kind(_ result: VerificationResult) -> Difference.Kind? {
+        (result.first?.differences ?? result.table).first?.kind
     }
 
     private static func add<Key: Equatable>(

@@ -31,7 +31,7 @@ struct VerifyCommand: ParsableCommand {
             """)
 
     enum Kind: String, ExpressibleByArgument, CaseIterable {
-        case tcp, udp, icmp, nat, mixed, all
+        case tcp, udp, icmp, nat, sctp, gre, udplite, mixed, all
 
         var kinds: [FuzzKind] {
             FuzzKind(rawValue: rawValue).map { [$0] } ?? FuzzKind.allCases
@@ -153,7 +153,7 @@ struct VerifyCommand: ParsableCommand {
         let tally: FuzzTally
         do {
             tally = try FuzzRun.run(plan) { Self.hasHappened(interruption) }
-            if let (trace, result) = tally.first { try tell(trace, result) }
+            for (trace, result) in tally.examples { try tell(trace, result) }
         } catch let error as FuzzRunError {
             throw Failure(
                 code: error.isUnavailable ? .environment : .failed, text: "\(error)")
@@ -168,10 +168,10 @@ struct VerifyCommand: ParsableCommand {
         if Self.hasHappened(interruption) {
             throw Failure(code: .interrupted, text: "interrupted; the result is partial")
         }
-        try Self.leave(agrees: tally.first == nil)
+        try Self.leave(agrees: tally.agrees)
     }
 
-    /// Shrinks the first trace that differs, writes it out and shows what is left of it.
+    /// Shrinks a trace that differs, writes it out and shows what is left of it.
     private func tell(_ trace: FuzzCase, _ result: VerificationResult) throws {
         let packets = try FuzzRun.shrink(trace, result)
         let name = "difference-\(trace.kind.rawValue)-\(trace.seed)"

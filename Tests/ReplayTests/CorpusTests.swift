@@ -33,7 +33,7 @@ struct CorpusTests {
             let kernel = try decoder.decode(PacketOutcome.self, from: Data(line.utf8))
             let record = try #require(try reader.next())
             var catcher = Catcher()
-            replayer.node.portHint = Self.drawnPort(kernel)
+            replayer.node.portHints.source = Self.drawnPort(kernel)
             replayer.take(
                 reader.buffer.span.extracting(record.range), number: number,
                 timestamp: record.timestamp, on: nil, &catcher)

@@ -35,8 +35,9 @@ extension Node {
         var delivery = report(end, arrived, packet, at: now)
         if end.verdict == .forwarded {
             let output = [UInt8](copying: bytes.extracting(0..<Int(arrived.networkByteCount)))
-            delivery.out = transmissions(
-                output, from: arrived, to: packet, layout, origin: nil, at: now)
+            depart(
+                &delivery, output, from: arrived, to: packet, layout, origin: nil,
+                at: now)
         }
         payload.clear()
         return delivery
@@ -153,8 +154,9 @@ extension Node {
         var delivery = report(end, fragment, packet, at: now)
         if end.verdict == .forwarded {
             let output = [UInt8](copying: bytes.extracting(0..<Int(fragment.networkByteCount)))
-            delivery.out = transmissions(
-                output, from: fragment, to: packet, PacketLayout(), origin: nil, at: now)
+            depart(
+                &delivery, output, from: fragment, to: packet, PacketLayout(), origin: nil,
+                at: now)
         }
         return delivery
     }
@@ -174,6 +176,7 @@ extension Node {
         whole.inInterface = packet.inInterface
         whole.mark = packet.mark
         whole.info = packet.info
+        whole.template = packet.template
         whole.health.insert(.reassembled)
         whole.fragmentByteCount = UInt16(clamping: datagram.origin.largestByteCount)
         let arrived = whole
@@ -186,26 +189,31 @@ extension Node {
         transit.bytes.removeAll(keepingCapacity: true)
         var delivery = report(end, arrived, whole, at: now)
         if end.verdict == .forwarded {
-            delivery.out = transmissions(
-                datagram.bytes, from: arrived, to: whole, layout, origin: datagram.origin,
-                at: now)
+            depart(
+                &delivery, datagram.bytes, from: arrived, to: whole, layout,
+                origin: datagram.origin, at: now)
         }
         payload.clear()
         return delivery
     }
 
-    /// The packet's bytes as they leave: rewritten, and in pieces where they must be.
-    mutating func transmissions(
-        _ bytes: [UInt8], from arrived: Packet, to packet: Packet, _ layout: PacketLayout,
-        origin: FragmentOrigin?, at now: Moment
-    ) -> [Transmission] {
+    /// Puts the packet's bytes as they leave into `delivery`: rewritten, and in pieces where they
+    /// must be.
+    ///
+    /// A packet that would have to be cut and may not be is dropped here, behind POSTROUTING: its
+    /// connection stays confirmed.
+    mutating func depart(
+        _ delivery: inout Delivery, _ bytes: [UInt8], from arrived: Packet, to packet: Packet,
+        _ layout: PacketLayout, origin: FragmentOrigin?, at now: Moment
+    ) {
         var output = bytes
         PacketRewriter.apply(from: arrived, to: packet, layout, bytes: &output)
         if payload.hasChanges { PayloadRewriter.apply(payload, to: packet, &output) }
         if packet.health.contains(.options) { fillOptions(of: &output, packet, at: now) }
         let mtu = configuration.interfaces[Int(packet.outInterface.raw)].mtu
         if output.count <= mtu, origin == nil {
-            return [Transmission(interface: packet.outInterface, bytes: output)]
+            delivery.out = [Transmission(interface: packet.outInterface, bytes: output)]
+            return
         }
         var origin = origin
         let needed = headerEnd(arrived, packet, layout)
@@ -216,9 +224,15 @@ extension Node {
             output.span, packet.tuple.family, mtu: mtu, origin: origin,
             identification: UInt32(truncatingIfNeeded: table.drawNumber()))
         switch outcome {
-        case .whole, .tooBig: return [Transmission(interface: packet.outInterface, bytes: output)]
+        case .whole:
+            delivery.out = [Transmission(interface: packet.outInterface, bytes: output)]
         case .fragments(let fragments):
-            return fragments.map { Transmission(interface: packet.outInterface, bytes: $0) }
+            delivery.out = fragments.map {
+                Transmission(interface: packet.outInterface, bytes: $0)
+            }
+        case .tooBig:
+            delivery.verdict = .dropped
+            delivery.reason = .tooBig
         }
     }
 
@@ -283,7 +297,8 @@ extension Node {
         // An ICMP header cut short behind its id is no tuple for the tracker, but still names a flow.
         let isNamed =
             !arrived.health.contains(.noTuple)
-            || (arrived.tuple.hasIdentifier && arrived.transportByteCount >= 6)
+            || (arrived.tuple.hasIdentifier && arrived.transportByteCount >= 6
+                && !arrived.health.contains(.laterFragment))
         return isNamed ? entry(of: arrived.tuple, zones, at: now) : nil
     }
 

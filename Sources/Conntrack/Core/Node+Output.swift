@@ -52,8 +52,9 @@ extension Node {
         var delivery = report(end, made, packet, at: now)
         if end.verdict == .forwarded {
             let output = [UInt8](copying: bytes.extracting(0..<Int(made.networkByteCount)))
-            delivery.out = transmissions(
-                output, from: made, to: packet, layout, origin: nil, at: now)
+            depart(
+                &delivery, output, from: made, to: packet, layout, origin: nil,
+                at: now)
         }
         return delivery
     }

@@ -121,13 +121,13 @@ public struct Node: ~Copyable {
         table.namespaces[Int(namespace.raw)].extensionParts = parts
     }
 
-    /// The port a search for a free one begins at instead of at random, while it is set.
+    /// The ports a search for a free one begins at instead of at random, while they are set.
     ///
-    /// A comparison with a recording sets it to what the kernel drew: the same draw must lead to
-    /// the same mapping.
-    public var portHint: UInt16? {
-        get { table.portHint }
-        set { table.portHint = newValue }
+    /// A comparison with the kernel sets them to what that drew: the same draw must lead to the
+    /// same mapping.
+    public var portHints: PortHints {
+        get { table.portHints }
+        set { table.portHints = newValue }
     }
 
     // MARK: What can be read
@@ -149,6 +149,12 @@ public struct Node: ~Copyable {
     }
 
     func moment(_ now: Instant) -> Moment { Moment(now, configuration.tickRate) }
+
+    /// Removes every connection, as `conntrack -F` does.
+    ///
+    /// Returns how many.
+    @discardableResult
+    public mutating func flush(at now: Instant) -> Int { table.flush(namespace, at: moment(now)) }
 
     // MARK: Time
 
@@ -185,6 +191,7 @@ public struct Node: ~Copyable {
     ///
     /// Returns where the packet ended, or `nil` if it goes on.
     mutating func begin(_ packet: inout Packet, at now: Moment) -> PathEnd? {
+        packet.template = PacketTemplate()
         let steps = plan.range(of: .prerouting, packet.tuple.family)
         return run(steps, .prerouting, &packet, at: now) ?? route(&packet, at: now)
     }
@@ -219,14 +226,18 @@ public struct Node: ~Copyable {
         return run(stations, hook, &packet, at: now) ?? PathEnd(isLeaving ? .forwarded : .local)
     }
 
-    /// The packet's hold on its connection ends with its way.
+    /// The packet's hold on its connection ends with its way, and so do the hashes noted for it:
+    /// elsewhere it may have another tuple.
     mutating func letGo(_ packet: inout Packet) {
+        packet.knownHash = 0
+        packet.knownReplyHash = 0
         guard packet.connection != .none else { return }
         table.release(packet.connection)
         packet.connection = .none
     }
 
     /// Whether the packet may leave as it is, or in pieces.
+    @inline(__always)
     private func fits(_ packet: Packet, _ egress: InterfaceIndex) -> Bool {
         let limit = configuration.interfaces[Int(egress.raw)].mtu
         if Int(packet.networkByteCount) <= limit { return true }
@@ -253,7 +264,9 @@ public struct Node: ~Copyable {
                 switch ask(chain, hook, &packet, at: now) {
                 case .accept, .map: continue
                 case .drop(let rule): return PathEnd(.dropped, .rule, rule)
-                case .reject(_, let rule): return PathEnd(.dropped, .rejected, rule)
+                case .reject(let answer, let rule):
+                    if answer == .tcpReset { closeReset(packet, at: now) }
+                    return PathEnd(.dropped, .rejected, rule)
                 }
             case .track:
                 if let reason = track(&packet, at: now) { return PathEnd(.dropped, reason) }

@@ -99,9 +99,11 @@ enum PacketRewriter {
         switch after.protocolNumber {
         case IPProtocol.tcp where start + 20 <= bytes.count:
             bytes.update(checksumAt: start + 16, change)
-        case IPProtocol.udp where start + 8 <= bytes.count,
-            IPProtocol.udpLite where start + 8 <= bytes.count:
+        case IPProtocol.udp where start + 8 <= bytes.count:
             bytes.update(udpChecksumAt: start + 6, change)
+        case IPProtocol.udpLite where start + 8 <= bytes.count:
+            let field = bytes.span.bigEndianUInt16(at: start + 6)
+            bytes.setBigEndian(change.appliedToUDPLite(field), at: start + 6)
         case IPProtocol.sctp where start + SCTPHeader.byteCount <= bytes.count:
             // Computed anew over what is there: a wrong one is mended, and that of a quoted packet
             // cut short becomes the CRC of the piece (observed on 6.18).

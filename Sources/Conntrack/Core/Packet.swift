@@ -44,7 +44,8 @@ public struct Packet: Sendable, BitwiseCopyable {
     public var health: PacketHealth
     /// UDP: the length field.
     ///
-    /// UDP-Lite: the coverage field. SCTP and others: 0.
+    /// UDP-Lite: the coverage field. GRE, also where an ICMP error quotes it: the version. SCTP and
+    /// others: 0.
     public var lengthField: UInt16
     /// Bytes of the largest fragment, header included, of a packet put together from fragments.
     public var fragmentByteCount: UInt16
@@ -64,6 +65,10 @@ public struct Packet: Sendable, BitwiseCopyable {
     /// The connection the packet is attached to, from the tracker on.
     public var connection: Slot
     public var info: ConntrackInfo
+    /// The hash of `tuple` outside all zones where a batch has computed it ahead; 0: unknown.
+    var knownHash: UInt32 = 0
+    /// The same of the inverted tuple.
+    var knownReplyHash: UInt32 = 0
     /// What rules before the tracker have laid down for it.
     public var template = PacketTemplate()
 
@@ -128,6 +133,8 @@ public struct PacketHealth: OptionSet, Sendable, Hashable, BitwiseCopyable {
     public static let refusedOptions = PacketHealth(rawValue: 1 << 13)
     /// IPv4 options that are there at all: forwarding may change them.
     public static let options = PacketHealth(rawValue: 1 << 14)
+    /// An IPv6 packet whose transport protocol is unknown even to rules.
+    public static let noTransport = PacketHealth(rawValue: 1 << 15)
 }
 
 /// The fields of a TCP header that tracking reads.

@@ -147,7 +147,7 @@ extension ConnectionTable {
     }
 
     /// Whether the collector may take a live connection from a nearly full namespace: spec gc.md §3.
-    private func mayGo(_ record: ConnectionRecord, _ slot: Slot, _ ceiling: UInt32) -> Bool {
+    func mayGo(_ record: ConnectionRecord, _ slot: Slot, _ ceiling: UInt32) -> Bool {
         guard ceiling != 0, !record.status.contains(.dying),
             namespaces[Int(record.namespace.raw)].count >= ceiling
         else { return false }

@@ -81,6 +81,7 @@ extension ConnectionTable {
     mutating func dropEarly(
         near hash: UInt32, _ namespace: NamespaceIndex, at now: Moment
     ) -> Bool {
+        if let evictionHint { return dropHinted(evictionHint, near: hash, namespace, at: now) }
         var bucket = buckets.bucket(of: hash)
         for _ in 0..<min(Limits.earlyDropBuckets, buckets.count) {
             var dropped: UInt32 = 0

@@ -6,16 +6,16 @@ extension ConnectionTable {
     /// Lets the protocol's state machine look at a packet of a connection.
     @inline(__always)
     mutating func follow(
-        _ packet: Packet, _ direction: Direction, isNew: Bool,
+        _ packet: inout Packet, _ direction: Direction, isNew: Bool,
         settings: borrowing TrackerSettings, at now: Moment
     ) -> TrackerResult {
         let slot = packet.connection
         if records[slot].extensionIndex != UInt32.max, let index = attachments(of: slot) {
             return follow(
-                packet, direction, isNew: isNew, attached[index], settings: settings, at: now)
+                &packet, direction, isNew: isNew, attached[index], settings: settings, at: now)
         }
         return Trackers.update(
-            &states[slot], packet, direction, isNew: isNew, status: records[slot].status,
+            &states[slot], &packet, direction, isNew: isNew, status: records[slot].status,
             remaining: records[slot].deadline.ticks(after: now.tick), settings: settings,
             at: now.tick)
     }
@@ -24,11 +24,10 @@ extension ConnectionTable {
     /// that its helper has shifted.
     @inline(never)
     private mutating func follow(
-        _ packet: Packet, _ direction: Direction, isNew: Bool,
+        _ packet: inout Packet, _ direction: Direction, isNew: Bool,
         _ attachments: ConnectionAttachments, settings: borrowing TrackerSettings, at now: Moment
     ) -> TrackerResult {
         let slot = packet.connection
-        var packet = packet
         if records[slot].status.contains(.sequenceAdjust) {
             // The sender acknowledges the other's stream as it was changed for it.
             packet.tcp.acknowledgedShift = attachments[shift: direction.opposite].offset(
@@ -39,7 +38,7 @@ extension ConnectionTable {
             policy == UInt32.max
             ? copy settings : timeoutPolicies[Int(policy)].applied(to: settings)
         return Trackers.update(
-            &states[slot], packet, direction, isNew: isNew, status: records[slot].status,
+            &states[slot], &packet, direction, isNew: isNew, status: records[slot].status,
             remaining: records[slot].deadline.ticks(after: now.tick), settings: own,
             at: now.tick)
     }

@@ -64,8 +64,11 @@ public struct ConnectionTable: ~Copyable {
     public var limits: Limits
     public var journal = Journal()
     var dice: Dice
-    /// Where the next port search begins instead of at random: see `Node.portHint`.
-    var portHint: UInt16?
+    /// Where the next port search begins instead of at random: see `Node.portHints`.
+    var portHints = PortHints()
+    /// Who goes early instead of whom a search would find: see `Node.evictionHint`.
+    var evictionHint: [ConnectionKey]?
+    var evictions = EvictionTally()
     let hashKey: SipHash
     let identifierKey: SipHash
     let tickRate: TickRate
@@ -191,11 +194,15 @@ public struct ConnectionTable: ~Copyable {
     ///
     /// Tries the reply-direction zone too where it differs.
     ///
+    /// `knownHash`: the tuple's hash outside all zones if the caller has it, else 0.
+    ///
     /// Returns the link found, and the hash under which `create` may enter the tuple.
     public mutating func find(
-        _ tuple: Tuple, _ zones: ZonePair, _ namespace: NamespaceIndex, at now: Moment
+        _ tuple: Tuple, _ zones: ZonePair, _ namespace: NamespaceIndex, knownHash: UInt32 = 0,
+        at now: Moment
     ) -> (found: Found?, hash: UInt32) {
-        let hash = hash(tuple, zone: zones.original, namespace)
+        let isKnown = knownHash != 0 && zones.original == 0
+        let hash = isKnown ? knownHash : hash(tuple, zone: zones.original, namespace)
         if let found = search(tuple, hash: hash, zones, namespace, at: now) {
             return (found, hash)
         }
@@ -297,7 +304,7 @@ public struct ConnectionTable: ~Copyable {
         namespaces[home].count &+= 1
         if limits.connections != 0, namespaces[home].count > limits.connections {
             guard dropEarly(near: hash, namespace, at: now) else {
-                collector.shouldDropEarly = true
+                collector.shouldDropEarly = evictionHint == nil
                 namespaces[home].count &-= 1
                 return nil
             }

@@ -12,7 +12,8 @@ extension Packet {
         case .outInterface: Address(outInterface.raw)
         case .family: Address(tuple.family.rawValue)
         case .etherType: Address(tuple.family == .ipv4 ? 0x0800 : 0x86DD as UInt16)
-        case .transportProtocol: Address(tuple.protocolNumber)
+        case .transportProtocol:
+            health.contains(.noTransport) ? nil : Address(tuple.protocolNumber)
         case .packetMark: Address(mark)
         case .length: Address(networkByteCount)
         case .source: tuple.source
@@ -32,8 +33,8 @@ extension Packet {
 
     /// Whether the transport header is there as far as the field lies in it.
     ///
-    /// Observed on 6.18: a later fragment's payload is read as if it were the header, so nothing
-    /// is asked about fragments here; what lies there is in the tuple's parts. `th` reads the
+    /// Nothing is asked about fragments, nor whether the tracker can read the header: what rules
+    /// find there is in the tuple's parts all the same (Packet+RuleFields). `th` reads the
     /// bytes of any protocol in the kernel; the model knows ports only of protocols that have
     /// them, and breaks the rule for others.
     private func hasTransport(for field: Field) -> Bool {
