@@ -208,7 +208,10 @@ extension Node {
     ) {
         var output = bytes
         PacketRewriter.apply(from: arrived, to: packet, layout, bytes: &output)
-        if payload.hasChanges { PayloadRewriter.apply(payload, to: packet, &output) }
+        if payload.hasChanges {
+            PayloadRewriter.apply(payload, to: packet, &output)
+            delivery.payload = payload.change
+        }
         if packet.health.contains(.options) { fillOptions(of: &output, packet, at: now) }
         let mtu = configuration.interfaces[Int(packet.outInterface.raw)].mtu
         if output.count <= mtu, origin == nil {

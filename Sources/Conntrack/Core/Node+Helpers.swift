@@ -20,6 +20,14 @@ struct PayloadInTransit: Sendable {
     /// How the acknowledged stream was shifted: what blocks of a SACK option are corrected by.
     var acknowledged = SequenceShift()
 
+    /// For people to read; `nil` where the bytes are what they were.
+    var change: PayloadChange? {
+        guard let replacement else { return nil }
+        let before = [UInt8](bytes[replacement.place])
+        return before == replacement.bytes
+            ? nil : PayloadChange(before: before, after: replacement.bytes)
+    }
+
     var hasChanges: Bool { replacement != nil || !acknowledged.isNone }
 
     mutating func take(_ packet: Span<UInt8>, _ parsed: Packet, _ layout: PacketLayout) {
