@@ -46,6 +46,7 @@ public struct Node: ~Copyable {
                 connections: sysctl.max, buckets: sysctl.roundedBuckets,
                 expectations: sysctl.expectMax),
             seed: configuration.seed, tickRate: configuration.tickRate)
+        table.expectationsHaveTimers = configuration.profile == .linux618
         kernelLog = KernelLog(
             namespaceInode: configuration.namespaceInode, profile: configuration.profile,
             burst: sysctl.messageBurst, costSeconds: sysctl.messageCost)
@@ -162,7 +163,9 @@ public struct Node: ~Copyable {
     /// Lets time pass up to and including `now`: the collector runs whenever it is due.
     public mutating func advance(to now: Instant) {
         let ticks = configuration.tickRate.ticks64(at: now)
-        if !table.expectations.isEmpty { table.expireExpectations(at: moment(now)) }
+        if !table.expectations.isEmpty, table.expectationsHaveTimers {
+            table.expireExpectations(at: moment(now))
+        }
         while table.collector.nextRun <= ticks {
             table.collect(atTick: table.collector.nextRun)
         }
@@ -190,6 +193,7 @@ public struct Node: ~Copyable {
     ///
     /// Returns where the packet ended, or `nil` if it goes on.
     mutating func begin(_ packet: inout Packet, at now: Moment) -> PathEnd? {
+        packet.template = PacketTemplate()
         let steps = plan.range(of: .prerouting, packet.tuple.family)
         return run(steps, .prerouting, &packet, at: now) ?? route(&packet, at: now)
     }
