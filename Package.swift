@@ -57,7 +57,7 @@ let package = Package(
         .target(
             name: "LoadGen",
             dependencies: [
-                "Wire", "Report", "LinuxCalls",
+                "Wire", "Conntrack", "Scenario", "Report", "LinuxCalls",
                 .product(name: "RealModule", package: "swift-numerics"),
                 .product(name: "Histogram", package: "hdrhistogram-swift"),
             ],
@@ -108,7 +108,11 @@ let package = Package(
             ],
             swiftSettings: strict),
         .testTarget(
-            name: "LoadGenTests", dependencies: ["Wire", "LinuxCalls", "LoadGen"],
+            name: "LoadGenTests",
+            dependencies: [
+                "Wire", "LinuxCalls", "LoadGen",
+                .product(name: "Histogram", package: "hdrhistogram-swift"),
+            ],
             swiftSettings: strict),
         .testTarget(
             name: "VerifyTests", dependencies: ["Wire", "Report", "Fuzz", "Verify"],

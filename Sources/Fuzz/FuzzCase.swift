@@ -42,8 +42,6 @@ public struct FuzzNode: Sendable, Hashable {
         zip(sysctlNames, sysctlValues).map { ($0, $1) }
     }
     public var ruleset: String
-    /// Whether the rules translate addresses.
-    public var isTranslating: Bool { ruleset.contains("type nat") }
     /// `always` or `auto`.
     public var tracking: String
     private var sysctlNames: [String] = []

@@ -28,7 +28,11 @@ internal import Wire
     public var count: Int { descriptors.count }
 
     /// Makes a socket bound to `address`; port 0 is the system's choice.
-    public mutating func bind(_ address: SocketAddress) throws(SocketFailure) {
+    ///
+    /// - Parameter shared: Whether other processes may be bound to the same address.
+    public mutating func bind(
+        _ address: SocketAddress, shared: Bool = false
+    ) throws(SocketFailure) {
         let raw = try socketCall(.socket) {
             ctlab_datagram_socket(Int32(address.family.rawValue))
         }
@@ -39,6 +43,9 @@ internal import Wire
             _ = try socketCall(.option) { ctlab_set_option(raw, level, option, 1) }
             if address.family == .ipv6 {
                 _ = try socketCall(.option) { ctlab_set_option(raw, level, IPV6_V6ONLY, 1) }
+            }
+            if shared {
+                _ = try socketCall(.option) { ctlab_set_option(raw, SOL_SOCKET, SO_REUSEPORT, 1) }
             }
             // Beyond the system's limit where this process may; as it was where not.
             _ = ctlab_set_option(raw, SOL_SOCKET, SO_SNDBUFFORCE, 8 << 20)

@@ -84,14 +84,19 @@ public struct SocketTable: ~Copyable {
     }
 
     /// Puts a listener into `slot`.
+    ///
+    /// - Parameter shared: Whether other processes may listen on the same address, each for a
+    ///   part of the connections.
     public mutating func listen(
-        _ slot: Int, on address: SocketAddress, backlog: Int32
+        _ slot: Int, on address: SocketAddress, backlog: Int32, shared: Bool = false
     ) throws(SocketFailure) {
         precondition(descriptors[slot] < 0, "slot \(slot) is taken")
         let raw = try socketCall(.socket) { ctlab_stream_socket(Int32(address.family.rawValue)) }
         do throws(SocketFailure) {
             _ = try socketCall(.option) { ctlab_set_option(raw, SOL_SOCKET, SO_REUSEADDR, 1) }
-            _ = try socketCall(.option) { ctlab_set_option(raw, SOL_SOCKET, SO_REUSEPORT, 1) }
+            if shared {
+                _ = try socketCall(.option) { ctlab_set_option(raw, SOL_SOCKET, SO_REUSEPORT, 1) }
+            }
             if address.family == .ipv6 {
                 _ = try socketCall(.option) {
                     ctlab_set_option(raw, Int32(IPPROTO_IPV6), IPV6_V6ONLY, 1)
@@ -195,8 +200,9 @@ public struct SocketTable: ~Copyable {
         }
     }
 
-    /// Receives what is there, up to `receiveByteCount`: how much; 0 at the stream's end; `nil`
-    /// if nothing is there. `received` shows it.
+    /// Receives what is there, up to `receiveByteCount`; `received` shows it.
+    ///
+    /// - Returns: How much; 0 at the stream's end; `nil` if nothing is there.
     public mutating func receive(_ slot: Int) throws(SocketFailure) -> Int? {
         let raw = descriptors[slot]
         while true {

@@ -182,7 +182,8 @@ public struct LiveRouter: ~Copyable {
         reading = after
         if let lookup = keys.lookup {
             outcome.entry = try entry(
-                for: lookup, in: sight.zones ?? ZoneNumbers(), wasTracked: sight.wasTracked, at: now)
+                for: lookup, in: sight.zones ?? ZoneNumbers(), wasTracked: sight.wasTracked, at: now
+            )
         }
         return LiveStep(
             outcome: outcome, nanoseconds: now, uncertainty: pacing.elapsed() - now)

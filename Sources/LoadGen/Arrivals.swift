@@ -5,6 +5,7 @@ public struct Arrivals: Sendable, Codable, Hashable {
     /// A rate that holds, or changes evenly, for a while.
     public struct Stage: Sendable, Codable, Hashable {
         public var seconds: Double
+        /// Flows a second; of a population, flows.
         public var fromPerSecond: Double
         public var toPerSecond: Double
 

@@ -17,6 +17,8 @@ struct Lane {
     var index = 0
     private var clock: ArrivalClock?
     private var dice: LoadDice
+    /// Of a population.
+    private var stages: [Arrivals.Stage] = []
     private let gap: UInt64
     private let origin: UInt64
 
@@ -51,8 +53,34 @@ struct Lane {
             gap = UInt64(1e9 / max(startsPerSecond, 1e-3))
             wanted = count
             nextStart = origin
+        case .population(let stages):
+            gap = 20_000
+            nextStart = origin
+            self.stages = stages
         }
     }
+
+    /// Of a population: how many there should be at `now`; what is wanted is set to it.
+    ///
+    /// - Returns: Whether there are more than that.
+    mutating func follow(now: UInt64) -> Bool {
+        guard !stages.isEmpty, nextStart != nil else { return false }
+        var seconds = Double(now - min(now, origin)) / 1e9
+        var count = 0.0
+        for stage in stages {
+            if seconds < stage.seconds {
+                let part = stage.seconds > 0 ? seconds / stage.seconds : 1
+                count = stage.fromPerSecond + (stage.toPerSecond - stage.fromPerSecond) * part
+                break
+            }
+            seconds -= stage.seconds
+        }
+        wanted = Int(count.rounded())
+        return flows.active > wanted
+    }
+
+    /// Whether what is wanted changes by itself.
+    var isPopulation: Bool { !stages.isEmpty }
 
     var isOpen: Bool { clock != nil }
 
@@ -74,7 +102,10 @@ struct Lane {
     }
 
     /// When to look again; `nil` if nothing will be due by itself.
-    var nextLook: UInt64? { isOpen || flows.active < wanted ? nextStart : nil }
+    func nextLook(from now: UInt64) -> UInt64? {
+        if isOpen || flows.active < wanted { return nextStart }
+        return isPopulation && nextStart != nil ? now + 10_000_000 : nil
+    }
 
     mutating func drawHold() -> UInt64? { workload.hold.draw(&dice) }
 

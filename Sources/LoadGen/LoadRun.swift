@@ -19,6 +19,8 @@ public struct LoadResult: Sendable {
     public var latencies: [Latencies]
     /// Of all processes together.
     public var processor: ProcessorTime
+    /// The start on the machine's monotonic clock.
+    public var origin: UInt64
     /// Nanoseconds from the start to the last process's end.
     public var elapsed: UInt64
     /// Somebody stopped it.
@@ -218,7 +220,7 @@ public struct LoadRun: ~Copyable {
             flows: flows, latencies: latencies,
             processor: ProcessorTime(
                 user: times.reduce(0) { $0 + $1.user }, system: times.reduce(0) { $0 + $1.system }),
-            elapsed: reports.compactMap { $0?.elapsed }.max() ?? 0,
+            origin: origin, elapsed: reports.compactMap { $0?.elapsed }.max() ?? 0,
             wasInterrupted: wasInterrupted, lostProcesses: lost)
     }
 }

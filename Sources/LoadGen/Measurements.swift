@@ -109,6 +109,36 @@ public struct Latencies: Sendable, Codable {
         complete = Histogram(highestTrackableValue: Self.longest)
     }
 
+    // On the wire between processes: only what was recorded, as value and count in turn.
+
+    private enum CodingKeys: String, CodingKey {
+        case connect, complete
+    }
+
+    public init(from decoder: any Decoder) throws {
+        self.init()
+        let container = try decoder.container(keyedBy: CodingKeys.self)
+        Self.fill(&connect, with: try container.decode([UInt64].self, forKey: .connect))
+        Self.fill(&complete, with: try container.decode([UInt64].self, forKey: .complete))
+    }
+
+    public func encode(to encoder: any Encoder) throws {
+        var container = encoder.container(keyedBy: CodingKeys.self)
+        try container.encode(Self.numbers(connect), forKey: .connect)
+        try container.encode(Self.numbers(complete), forKey: .complete)
+    }
+
+    private static func numbers(_ histogram: Histogram<UInt32>) -> [UInt64] {
+        histogram.recordedValues().flatMap { [$0.value, UInt64($0.count)] }
+    }
+
+    private static func fill(_ histogram: inout Histogram<UInt32>, with numbers: [UInt64]) {
+        for index in stride(from: 0, to: numbers.count - 1, by: 2) {
+            _ = histogram.record(
+                min(numbers[index], longest), count: UInt32(clamping: numbers[index + 1]))
+        }
+    }
+
     static func microseconds(from start: UInt64, to end: UInt64) -> UInt64 {
         min(max(1, (end &- min(start, end)) / 1000), longest)
     }

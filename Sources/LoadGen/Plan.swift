@@ -4,7 +4,7 @@ public import Wire
 // What is to be done, as plain values: a plan is made from a quick profile or from a scenario's
 // workloads, checked (`LoadLimits`), split over processes (`Plan.part`), and carried out (`Worker`).
 
-/// How a connection ends. Each way leaves another conntrack state and timeout behind.
+/// How a connection ends: each way leaves another conntrack state and timeout behind.
 public enum Ending: String, Sendable, Codable, CaseIterable {
     /// The client closes first: TIME_WAIT.
     case clientFIN = "client-fin"
@@ -80,6 +80,8 @@ public enum LoadModel: Sendable, Codable, Hashable {
     case open(Arrivals)
     /// So many at a time; one that ends makes room for the next, at most `startsPerSecond`.
     case held(count: Int, startsPerSecond: Double)
+    /// So many at a time as the stages say, which change evenly from one count to another.
+    case population(stages: [Arrivals.Stage])
 }
 
 public enum Transport: String, Sendable, Codable {
@@ -147,12 +149,18 @@ public struct Plan: Sendable, Codable, Hashable {
         workloads.filter { $0.transport == .tcp }.reduce(0) { sum, workload in
             switch workload.model {
             case .held(let count, _): return sum + count
+            case .population(let stages): return sum + Self.peak(stages)
             case .open(let arrivals):
                 // Little's law, and room for stragglers.
                 let life = workload.hold.meanSeconds + 1
                 return sum + Int(min(arrivals.peakPerSecond * life, 1e9).rounded(.up)) + 64
             }
         }
+    }
+
+    /// The most flows a population has.
+    static func peak(_ stages: [Arrivals.Stage]) -> Int {
+        Int(stages.reduce(0) { max($0, $1.fromPerSecond, $1.toPerSecond) }.rounded(.up))
     }
 
     /// What process `part` of `parts` does of it.
@@ -175,6 +183,13 @@ public struct Plan: Sendable, Codable, Hashable {
                 workload.model = .held(
                     count: count * (part + 1) / parts - count * part / parts,
                     startsPerSecond: startsPerSecond / Double(parts))
+            case .population(let stages):
+                workload.model = .population(
+                    stages: stages.map {
+                        Arrivals.Stage(
+                            seconds: $0.seconds, from: $0.fromPerSecond / Double(parts),
+                            to: $0.toPerSecond / Double(parts))
+                    })
             }
             plan.workloads[index] = workload
         }

@@ -28,6 +28,7 @@ public enum Preflight {
         let needed: Double
         switch workload.model {
         case .held(let count, _): needed = Double(count)
+        case .population(let stages): needed = Double(Plan.peak(stages))
         case .open(let arrivals):
             // A client that closes first keeps its port for a minute.
             let wait = workload.ending == .clientFIN ? min(60, arrivals.totalSeconds) : 0

@@ -103,8 +103,9 @@ public struct TargetText: Sendable, Hashable {
 }
 
 extension AddressPool {
-    /// Reads `198.18.0.0/24`, or a single address; at most 65536 addresses. Of an IPv4 network
-    /// with more than two, the first and the last address are no hosts and left out.
+    /// Reads `198.18.0.0/24`, or a single address; at most 65536 addresses.
+    ///
+    /// Of an IPv4 network with more than two, the first and the last address are no hosts and left out.
     public static func prefix(_ text: String) -> AddressPool? {
         if let (family, address) = Address.parse(text) {
             return AddressPool(family, first: address)

@@ -51,8 +51,9 @@ public struct Sink: ~Copyable {
     /// - Parameters:
     ///   - stream: Where to listen for connections.
     ///   - datagram: Where to wait for datagrams.
+    ///   - shared: Whether other sinks may have the same addresses.
     public init(
-        stream: [SocketAddress], datagram: [SocketAddress], slotCount: Int
+        stream: [SocketAddress], datagram: [SocketAddress], slotCount: Int, shared: Bool = false
     ) throws(SystemCallError) {
         let count = slotCount + stream.count
         var sockets = try SocketTable(slotCount: count)
@@ -60,7 +61,7 @@ public struct Sink: ~Copyable {
         var phases = Array(repeating: Phase.free, count: count)
         for (slot, address) in stream.enumerated() {
             do throws(SocketFailure) {
-                try sockets.listen(slot, on: address, backlog: 65_535)
+                try sockets.listen(slot, on: address, backlog: 65_535, shared: shared)
             } catch {
                 throw error.error(with: address)
             }
@@ -68,7 +69,7 @@ public struct Sink: ~Copyable {
         }
         for (index, address) in datagram.enumerated() {
             do throws(SocketFailure) {
-                try datagrams.bind(address)
+                try datagrams.bind(address, shared: shared)
                 try sockets.watch(datagrams, index, as: Self.datagramNumber + index)
             } catch {
                 throw error.error(with: address)

@@ -160,6 +160,7 @@ public struct Worker: ~Copyable {
                 sendDatagrams(lane, now)
                 continue
             }
+            if lanes[lane].follow(now: now) { letGo(lane) }
             var budget = Self.startsPerTurn
             while budget > 0, lanes[lane].isDue(at: now) {
                 begin(lane, now)
@@ -218,7 +219,7 @@ public struct Worker: ~Copyable {
     /// Nanoseconds nothing will be due by itself.
     private func pause(from now: UInt64, _ graceEnd: UInt64?, _ nextReport: UInt64) -> Int64 {
         var moment = min(nextReport, graceEnd ?? UInt64.max)
-        for lane in lanes { moment = min(moment, lane.nextLook ?? UInt64.max) }
+        for lane in lanes { moment = min(moment, lane.nextLook(from: now) ?? UInt64.max) }
         if wheel.count > 0 { moment = min(moment, now + TimerWheel.grain) }
         return moment > now ? Int64(clamping: moment - now) : 0
     }

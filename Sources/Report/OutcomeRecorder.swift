@@ -36,6 +36,11 @@ public struct OutcomeRecorder: Sendable {
                 OutputRecord(interface: name($0.interface) ?? "", bytes: Self.hex($0.bytes))
             }
         }
+        outcome.payload = delivery.payload.map {
+            PayloadRecord(
+                before: String(decoding: $0.before, as: UTF8.self),
+                after: String(decoding: $0.after, as: UTF8.self))
+        }
         outcome.events = events(journal)
         outcome.entry = delivery.entry.map { record($0) }
         if journal.removedCount > 0 { outcome.evicted = journal.removedCount }

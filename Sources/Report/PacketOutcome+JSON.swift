@@ -61,6 +61,7 @@ extension PacketOutcome: JSONWritable {
             json.member("invalid_reason", invalidReasons)
             json.member("hook", hook)
             json.member("out", out)
+            json.member("payload", payload)
             json.member("events", events)
             json.key("entry")
             if let entry { entry.write(to: &json) } else { json.null() }
@@ -111,6 +112,15 @@ extension EventRecord: JSONWritable {
         json.object { json in
             json.member("type", type)
             json.member("entry", entry)
+        }
+    }
+}
+
+extension PayloadRecord: JSONWritable {
+    func write(to json: inout JSONText) {
+        json.object { json in
+            json.member("before", before)
+            json.member("after", after)
         }
     }
 }

@@ -24,6 +24,8 @@ public struct PacketOutcome: Codable, Sendable, Hashable {
     /// For a rule drop: hook, chain and line that decided.
     public var hook: String?
     public var out: [OutputRecord]?
+    /// What a helper changed in the payload.
+    public var payload: PayloadRecord?
     public var events: [EventRecord]?
     /// What a lookup finds right after the packet; written as `null` where it finds nothing.
     public var entry: EntryRecord?
@@ -42,8 +44,8 @@ public struct PacketOutcome: Codable, Sendable, Hashable {
     }
 
     enum CodingKeys: String, CodingKey {
-        case packet, time, tuple, state, direction, verdict, reason, hook, out, events, entry
-        case counters, evicted, before
+        case packet, time, tuple, state, direction, verdict, reason, hook, out, payload, events
+        case entry, counters, evicted, before
         case ingress = "in"
         case invalidReasons = "invalid_reason"
     }
@@ -99,6 +101,17 @@ public struct OutputRecord: Codable, Sendable, Hashable {
     public init(interface: String, bytes: String) {
         self.interface = interface
         self.bytes = bytes
+    }
+}
+
+/// A stretch of payload that a helper replaced, as text.
+public struct PayloadRecord: Codable, Sendable, Hashable {
+    public var before: String
+    public var after: String
+
+    public init(before: String, after: String) {
+        self.before = before
+        self.after = after
     }
 }
 

@@ -34,7 +34,7 @@ enum EntryText {
 
     /// Protocol and original tuple: what tells entries apart.
     static func key(_ entry: EntryRecord) -> String {
-        "\(entry.proto) \(tuple(entry.original)) zone=\(entry.zone ?? 0)"
+        "\(entry.proto) \(tuple(entry.original)) zone=\(entry.originalZone ?? entry.zone ?? 0)"
     }
 
     /// The part of TCP or SCTP; `nil` where there is none.

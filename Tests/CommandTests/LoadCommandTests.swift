@@ -90,7 +90,8 @@ enum LoadScript {
                 sentence: "at most 1000000/s"),
             Row(
                 arguments: [
-                    "--quick", "churn", "--target", "127.0.0.1:80", "--observe", "netns:nowhere-4711",
+                    "--quick", "churn", "--target", "127.0.0.1:80", "--observe",
+                    "netns:nowhere-4711",
                 ], status: 4, sentence: "there is no namespace 'nowhere-4711'"),
             Row(
                 arguments: [

@@ -20,7 +20,8 @@ import Wire
         #expect(moments.count == 200)
         #expect(moments.first == 10_000_000)
         #expect(moments.last == 2_000_000_000)
-        #expect(zip(moments, moments.dropFirst()).allSatisfy { abs(Int($1 - $0) - 10_000_000) <= 1 })
+        #expect(
+            zip(moments, moments.dropFirst()).allSatisfy { abs(Int($1 - $0) - 10_000_000) <= 1 })
     }
 
     @Test("a rate that grows brings its mean, and most of it late")

@@ -1,3 +1,4 @@
+import Histogram
 import LinuxCalls
 import Testing
 import Wire
@@ -75,6 +76,46 @@ import Wire
         #expect(WorkerLine.value(WorkerOrder.self, "{}") == nil)
     }
 
+    @Test("latencies come out of their line as they went in, and add up")
+    func latenciesSurviveTheLine() throws {
+        var latencies = Latencies()
+        var dice = LoadDice(seed: 5)
+        for _ in 0..<2000 {
+            let value = dice.next() % 5_000_000 + 1
+            #expect(latencies.connect.record(value))
+            #expect(latencies.complete.record(value * 2))
+        }
+        let read = try #require(WorkerLine.value(Latencies.self, WorkerLine.text(latencies)))
+        for percentile in [1.0, 50, 90, 99, 99.9, 100] {
+            #expect(
+                read.connect.valueAtPercentile(percentile)
+                    == latencies.connect.valueAtPercentile(percentile))
+        }
+        var sum = read
+        sum.add(latencies)
+        #expect(sum.complete.totalCount == 4000)
+    }
+
+    @Test("latency counts from the scheduled start, and never runs backwards")
+    func countsMicroseconds() {
+        #expect(Latencies.microseconds(from: 1_000_000, to: 3_500_000) == 2500)
+        #expect(Latencies.microseconds(from: 5, to: 5) == 1)
+        #expect(Latencies.microseconds(from: 9_000_000, to: 1_000_000) == 1)
+        #expect(Latencies.microseconds(from: 0, to: .max) == Latencies.longest)
+    }
+
+    @Test(
+        "handshakes are sorted by how often their SYN was sent again",
+        arguments: [
+            (0.9, [0, 0, 0]), (1.1, [1, 0, 0]), (2.9, [1, 0, 0]), (3.1, [0, 1, 0]),
+            (7.2, [0, 0, 1]), (60, [0, 0, 1]),
+        ] as [(Double, [Int])])
+    func sortsHandshakes(_ seconds: Double, _ expected: [Int]) {
+        var flows = FlowCounts()
+        flows.noteHandshake(UInt64(seconds * 1e9))
+        #expect(flows.retransmitted == expected)
+    }
+
     struct TargetRow: CustomTestStringConvertible, Sendable {
         var text: String
         var host: String?
@@ -136,9 +177,11 @@ import Wire
         #expect(Instruction(Array("GET / HTTP/1.1\r\n".utf8)) == nil)
     }
 
-    @Test("quantities have units", arguments: [
-        ("300ms", 0.3), ("10s", 10), ("2m", 120), ("1h", 3600), ("7", 7), ("50us", 5e-5),
-    ] as [(String, Double)])
+    @Test(
+        "quantities have units",
+        arguments: [
+            ("300ms", 0.3), ("10s", 10), ("2m", 120), ("1h", 3600), ("7", 7), ("50us", 5e-5),
+        ] as [(String, Double)])
     func readsSeconds(_ text: String, _ seconds: Double) throws {
         let value = try #require(QuantityText.seconds(text))
         #expect(abs(value - seconds) < 1e-12)

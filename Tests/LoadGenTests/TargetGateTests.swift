@@ -105,8 +105,9 @@ import Wire
 
     @Test("the gate", arguments: rows)
     func decides(_ row: Row) throws {
-        let texts = row.addresses.isEmpty && row.host.contains(where: ".:".contains)
-            && Address.parse(row.host) != nil ? [row.host] : row.addresses
+        let texts =
+            row.addresses.isEmpty && row.host.contains(where: ".:".contains)
+                && Address.parse(row.host) != nil ? [row.host] : row.addresses
         let addresses = texts.compactMap { Address.parse($0) }
         #expect(addresses.count == texts.count)
         let gate = TargetGate(

@@ -24,7 +24,8 @@ import Testing
         // Neither may borrow the other's idea of the truth: LiveKernel never sees Conntrack.
         "LiveKernel": ["Wire", "Report", "LinuxCalls"], "Fuzz": ["Wire"],
         "LoadGen": [
-            "Wire", "Report", "LinuxCalls", "FoundationEssentials", "Histogram", "RealModule",
+            "Wire", "Conntrack", "Scenario", "Report", "LinuxCalls", "FoundationEssentials",
+            "Histogram", "RealModule",
         ],
         "Verify": ["Wire", "Conntrack", "Scenario", "Report", "Replay", "LiveKernel", "Fuzz"],
         "Captures": ["Wire"],

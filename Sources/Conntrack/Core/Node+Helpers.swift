@@ -20,6 +20,14 @@ struct PayloadInTransit: Sendable {
     /// How the acknowledged stream was shifted: what blocks of a SACK option are corrected by.
     var acknowledged = SequenceShift()
 
+    /// For people to read; `nil` where the bytes are what they were.
+    var change: PayloadChange? {
+        guard let replacement else { return nil }
+        let before = [UInt8](bytes[replacement.place])
+        return before == replacement.bytes
+            ? nil : PayloadChange(before: before, after: replacement.bytes)
+    }
+
     var hasChanges: Bool { replacement != nil || !acknowledged.isNone }
 
     mutating func take(_ packet: Span<UInt8>, _ parsed: Packet, _ layout: PacketLayout) {
@@ -75,7 +83,9 @@ extension Node {
         if table.attached[home][lines: direction].begins(at: sequence) {
             switch FTP.read(payload.bytes, direction, packet.tuple.family) {
             case .nothing: break
-            case .unreadable: return .helper
+            case .unreadable(let word):
+                remark(byHelper: packet, .helperLineCut(.ftp, word), at: now)
+                return .helper
             case .announcement(let found): reason = follow(found, &packet, direction, at: now)
             }
         }
@@ -101,10 +111,15 @@ extension Node {
             mine.family, IPProtocol.tcp, from: other.source, to: other.destination,
             port: announcement.port, of: master, .ftp)
         guard table.records[master].status.hasNAT else {
-            return expect(expectation, at: now) == nil ? nil : .helper
+            guard expect(expectation, at: now) != nil else { return nil }
+            remark(byHelper: packet, .helperCannotExpect(.ftp), at: now)
+            return .helper
         }
         expectation.follows = Expectation.Follow(direction: direction, port: announcement.port)
-        guard let port = expectAnyPort(expectation, at: now) else { return .helper }
+        guard let port = expectAnyPort(expectation, at: now) else {
+            remark(byHelper: packet, .helperNoPort(.ftp), at: now)
+            return .helper
+        }
         let text = FTP.text(announcement, other.destination, port: port, mine.family)
         rewrite(announcement.place, Array(text.utf8), &packet, direction)
         return nil

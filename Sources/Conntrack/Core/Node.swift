@@ -38,6 +38,7 @@ public struct Node: ~Copyable {
         let sysctl = configuration.sysctl
         ruleset = configuration.ruleset
         ruleset.tickRate = configuration.tickRate
+        ruleset.learn(configuration.interfaces)
         settings = TrackerSettings(sysctl, configuration.tickRate, configuration.profile)
         routing = Routing(configuration.interfaces)
         table = ConnectionTable(
@@ -45,6 +46,7 @@ public struct Node: ~Copyable {
                 connections: sysctl.max, buckets: sysctl.roundedBuckets,
                 expectations: sysctl.expectMax),
             seed: configuration.seed, tickRate: configuration.tickRate)
+        table.expectationsHaveTimers = configuration.profile == .linux618
         kernelLog = KernelLog(
             namespaceInode: configuration.namespaceInode, profile: configuration.profile,
             burst: sysctl.messageBurst, costSeconds: sysctl.messageCost)
@@ -80,6 +82,7 @@ public struct Node: ~Copyable {
         let tracked = Family.allCases.map { isTracking($0) }
         self.ruleset = ruleset
         self.ruleset.tickRate = configuration.tickRate
+        self.ruleset.learn(configuration.interfaces)
         configuration.ruleset = ruleset
         plan = Self.plan(ruleset, configuration.tracking)
         addTimeoutPolicies()
@@ -160,7 +163,9 @@ public struct Node: ~Copyable {
     /// Lets time pass up to and including `now`: the collector runs whenever it is due.
     public mutating func advance(to now: Instant) {
         let ticks = configuration.tickRate.ticks64(at: now)
-        if !table.expectations.isEmpty { table.expireExpectations(at: moment(now)) }
+        if !table.expectations.isEmpty, table.expectationsHaveTimers {
+            table.expireExpectations(at: moment(now))
+        }
         while table.collector.nextRun <= ticks {
             table.collect(atTick: table.collector.nextRun)
         }
@@ -188,6 +193,7 @@ public struct Node: ~Copyable {
     ///
     /// Returns where the packet ended, or `nil` if it goes on.
     mutating func begin(_ packet: inout Packet, at now: Moment) -> PathEnd? {
+        packet.template = PacketTemplate()
         let steps = plan.range(of: .prerouting, packet.tuple.family)
         return run(steps, .prerouting, &packet, at: now) ?? route(&packet, at: now)
     }

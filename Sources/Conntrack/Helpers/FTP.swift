@@ -4,18 +4,23 @@ internal import Wire
 // where that is brief, what was observed on 6.18. A line is looked at only where the helper knows
 // that one begins, and only at the beginning of a segment.
 
+/// The words an announcement begins with.
+public enum FTPWord: UInt8, Sendable, Hashable, BitwiseCopyable {
+    case port, extendedPort, passive, extendedPassive
+
+    var text: String {
+        switch self {
+        case .port: "PORT"
+        case .extendedPort: "EPRT"
+        case .passive: "227 "
+        case .extendedPassive: "229 "
+        }
+    }
+}
+
 /// What a segment of the control connection announces.
 struct FTPAnnouncement: Hashable {
-    enum Command: Hashable {
-        /// `PORT` of the client and `227` of the server: six numbers.
-        case numbers
-        /// `EPRT` of the client: family, address and port.
-        case extendedPort
-        /// `229` of the server: a port.
-        case extendedPassive
-    }
-
-    var command: Command
+    var word: FTPWord
     /// `nil` for a `229`, which means the server's own.
     var address: Address?
     var family: Family
@@ -29,7 +34,7 @@ enum FTPReading: Hashable {
     case nothing
     /// A command that does not end here, or that nothing can be made of: the helper cannot follow,
     /// and drops the packet.
-    case unreadable
+    case unreadable(FTPWord)
     case announcement(FTPAnnouncement)
 }
 
@@ -43,15 +48,15 @@ enum FTP {
     static func read(
         _ payload: [UInt8], _ direction: Direction, _ family: Family
     ) -> FTPReading {
-        let commands: [(StaticString, FTPAnnouncement.Command)] =
-            direction == .original
-            ? [("PORT", .numbers), ("EPRT", .extendedPort)]
-            : [("227 ", .numbers), ("229 ", .extendedPassive)]
-        for (word, command) in commands {
+        let words: [FTPWord] =
+            direction == .original ? [.port, .extendedPort] : [.passive, .extendedPassive]
+        for word in words {
             switch match(payload, word) {
             case .no: continue
-            case .beginning: return .unreadable
-            case .whole: return read(payload, command, direction, family)
+            case .beginning: return .unreadable(word)
+            case .whole:
+                let found = announcement(payload, word, family)
+                return found.map(FTPReading.announcement) ?? .unreadable(word)
             }
         }
         return .nothing
@@ -66,34 +71,31 @@ enum FTP {
         case whole
     }
 
-    private static func match(_ payload: [UInt8], _ word: StaticString) -> Match {
-        let letters = Array(word.description.utf8)
-        for index in 0..<min(wordByteCount, payload.count)
-        where payload[index].uppercased != letters[index] {
+    private static func match(_ payload: [UInt8], _ word: FTPWord) -> Match {
+        for (byte, letter) in zip(payload, word.text.utf8) where byte.uppercased != letter {
             return .no
         }
         return payload.count > wordByteCount ? .whole : .beginning
     }
 
-    /// Reads the figures behind a command's word.
-    private static func read(
-        _ payload: [UInt8], _ command: FTPAnnouncement.Command, _ direction: Direction,
-        _ family: Family
-    ) -> FTPReading {
+    /// The figures behind a command's word; `nil` where nothing can be made of them.
+    private static func announcement(
+        _ payload: [UInt8], _ word: FTPWord, _ family: Family
+    ) -> FTPAnnouncement? {
         var reader = FTPFigures(payload, from: wordByteCount)
-        switch command {
-        case .numbers where direction == .original:
-            guard reader.skip(behind: UInt8(ascii: " ")) else { return .unreadable }
-            return numbers(&reader, endingWith: UInt8(ascii: "\r"))
-        case .numbers:
+        switch word {
+        case .port:
+            guard reader.skip(behind: UInt8(ascii: " ")) else { return nil }
+            return numbers(&reader, word, endingWith: UInt8(ascii: "\r"))
+        case .passive:
             // Servers differ in what they write around the numbers.
-            guard reader.skip(toDigit: ()) else { return .unreadable }
-            return numbers(&reader, endingWith: nil)
+            guard reader.skipToDigit() else { return nil }
+            return numbers(&reader, word, endingWith: nil)
         case .extendedPort:
-            guard reader.skip(behind: UInt8(ascii: " ")) else { return .unreadable }
+            guard reader.skip(behind: UInt8(ascii: " ")) else { return nil }
             return extendedPort(&reader, family)
         case .extendedPassive:
-            guard reader.skip(behind: UInt8(ascii: "(")) else { return .unreadable }
+            guard reader.skip(behind: UInt8(ascii: "(")) else { return nil }
             return extendedPassive(&reader, family)
         }
     }
@@ -102,17 +104,16 @@ enum FTP {
     ///
     /// Numbers beyond a byte run into each other, as in the kernel.
     private static func numbers(
-        _ reader: inout FTPFigures, endingWith end: UInt8?
-    ) -> FTPReading {
+        _ reader: inout FTPFigures, _ word: FTPWord, endingWith end: UInt8?
+    ) -> FTPAnnouncement? {
         let start = reader.offset
         guard let found = reader.numbers(6, between: UInt8(ascii: ","), endingWith: end) else {
-            return .unreadable
+            return nil
         }
         let port = found[4] << 8 | found[5]
-        return .announcement(
-            FTPAnnouncement(
-                command: .numbers, address: Address(ipv4: address(found)), family: .ipv4,
-                port: UInt16(truncatingIfNeeded: port), place: start..<reader.offset))
+        return FTPAnnouncement(
+            word: word, address: Address(ipv4: address(found)), family: .ipv4,
+            port: UInt16(truncatingIfNeeded: port), place: start..<reader.offset)
     }
 
     private static func address(_ numbers: [UInt32]) -> UInt32 {
@@ -122,47 +123,45 @@ enum FTP {
     /// `|1|10.0.0.2|5001|`, `|2|fd00::2|5001|`, with any delimiter that is no digit.
     private static func extendedPort(
         _ reader: inout FTPFigures, _ family: Family
-    ) -> FTPReading {
+    ) -> FTPAnnouncement? {
         let start = reader.offset
-        let wanted = UInt8(ascii: family == .ipv4 ? "1" : "2")
+        let wanted = family == .ipv4 ? UInt8(ascii: "1") : UInt8(ascii: "2")
         guard let delimiter = reader.delimiter(),
             reader.byte(at: start + 1) == wanted, reader.byte(at: start + 2) == delimiter
-        else { return .unreadable }
+        else { return nil }
         reader.offset = start + 3
         let found: Address
         switch family {
         case .ipv4:
             let numbers = reader.numbers(4, between: UInt8(ascii: "."), endingWith: delimiter)
-            guard let numbers else { return .unreadable }
+            guard let numbers else { return nil }
             found = Address(ipv4: address(numbers))
         case .ipv6:
             guard let text = reader.text(before: delimiter),
                 let (kind, address) = Address.parse(text), kind == .ipv6
-            else { return .unreadable }
+            else { return nil }
             found = address
         }
         reader.offset += 1
-        guard let port = reader.port(before: delimiter) else { return .unreadable }
-        return .announcement(
-            FTPAnnouncement(
-                command: .extendedPort, address: found, family: family, port: port,
-                place: start..<reader.offset))
+        guard let port = reader.port(before: delimiter) else { return nil }
+        return FTPAnnouncement(
+            word: .extendedPort, address: found, family: family, port: port,
+            place: start..<reader.offset)
     }
 
     /// `|||5001|`.
     private static func extendedPassive(
         _ reader: inout FTPFigures, _ family: Family
-    ) -> FTPReading {
+    ) -> FTPAnnouncement? {
         let start = reader.offset
         guard let delimiter = reader.delimiter(),
             reader.byte(at: start + 1) == delimiter, reader.byte(at: start + 2) == delimiter
-        else { return .unreadable }
+        else { return nil }
         reader.offset = start + 3
-        guard let port = reader.port(before: delimiter) else { return .unreadable }
-        return .announcement(
-            FTPAnnouncement(
-                command: .extendedPassive, address: nil, family: family, port: port,
-                place: start..<reader.offset))
+        guard let port = reader.port(before: delimiter) else { return nil }
+        return FTPAnnouncement(
+            word: .extendedPassive, address: nil, family: family, port: port,
+            place: start..<reader.offset)
     }
 
     // MARK: Writing
@@ -173,8 +172,8 @@ enum FTP {
     static func text(
         _ announcement: FTPAnnouncement, _ address: Address, port: UInt16, _ family: Family
     ) -> String {
-        switch announcement.command {
-        case .numbers:
+        switch announcement.word {
+        case .port, .passive:
             let dotted = address.text(.ipv4).split(separator: ".").joined(separator: ",")
             return "\(dotted),\(port >> 8),\(port & 0xff)"
         case .extendedPort:

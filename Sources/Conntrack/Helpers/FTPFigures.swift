@@ -20,7 +20,7 @@ struct FTPFigures {
     }
 
     /// Goes on to the next digit; false where there is none.
-    mutating func skip(toDigit: Void) -> Bool {
+    mutating func skipToDigit() -> Bool {
         while let byte = byte(at: offset) {
             if byte.isFigure { return true }
             offset += 1
@@ -44,7 +44,8 @@ struct FTPFigures {
             if byte.isFigure {
                 let digit = UInt32(byte - UInt8(ascii: "0"))
                 numbers[numbers.count - 1] = numbers[numbers.count - 1] &* 10 &+ digit
-            } else if byte == separator, numbers.count < count {
+            } else if byte == separator {
+                guard numbers.count < count else { return nil }
                 numbers.append(0)
             } else {
                 return numbers.count == count && (end == nil || byte == end) ? numbers : nil

@@ -61,7 +61,7 @@ public struct Listing: Sendable {
         let status = [
             (Status.expected, "EXPECTED"), (.seenReply, "SEEN_REPLY"), (.assured, "ASSURED"),
         ]
-            .filter { entry.status.contains($0.0) }.map(\.1)
+        .filter { entry.status.contains($0.0) }.map(\.1)
         line += status.isEmpty ? "UNSET" : status.joined(separator: ",")
         if entry.zoneOriginal != entry.zoneReply {
             if entry.zoneOriginal != 0 { line += " --orig-zone \(entry.zoneOriginal)" }

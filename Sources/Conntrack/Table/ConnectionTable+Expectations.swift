@@ -47,6 +47,7 @@ extension ConnectionTable {
         _ tuple: Tuple, _ zones: ZonePair, _ namespace: NamespaceIndex, at now: Moment
     ) -> Expectation? {
         let zone = max(zones.original, zones.reply)
+        if !expectationsHaveTimers { expireExpectations(near: tuple, namespace, at: now) }
         let found = expectations.first(near: tuple, namespace) {
             $0.zone == zone && !$0.expectation.deadline.hasPassed(at: now.tick)
                 && $0.expectation.matches(tuple)
@@ -72,6 +73,29 @@ extension ConnectionTable {
         guard let home = attachments(of: master) else { return }
         while attached[home].firstExpectation != .max {
             forget(attached[home].firstExpectation, at: now)
+        }
+    }
+
+    /// Linux 6.12: what a lookup meets and is over goes.
+    private mutating func expireExpectations(
+        near tuple: Tuple, _ namespace: NamespaceIndex, at now: Moment
+    ) {
+        let isOver = { (record: ExpectationTable.Record) in
+            record.expectation.deadline.hasPassed(at: now.tick)
+        }
+        while let index = expectations.first(near: tuple, namespace, where: isOver) {
+            forget(index, at: now)
+        }
+    }
+
+    /// Linux 6.12: the collector looks at what a connection with a helper expects.
+    mutating func expireExpectations(of master: Slot, at now: Moment) {
+        guard let home = attachments(of: master) else { return }
+        var index = attached[home].firstExpectation
+        while index != .max {
+            let record = expectations[index]
+            if record.expectation.deadline.hasPassed(at: now.tick) { forget(index, at: now) }
+            index = record.nextOfMaster
         }
     }
 

@@ -12,7 +12,7 @@ extension ConnectionTable {
         let slot = packet.connection
         if records[slot].extensionIndex != UInt32.max, let index = attachments(of: slot) {
             return follow(
-                packet, direction, isNew: isNew, attached[index], settings: settings, at: now)
+                &packet, direction, isNew: isNew, attached[index], settings: settings, at: now)
         }
         return Trackers.update(
             &states[slot], &packet, direction, isNew: isNew, status: records[slot].status,
@@ -24,11 +24,10 @@ extension ConnectionTable {
     /// that its helper has shifted.
     @inline(never)
     private mutating func follow(
-        _ packet: Packet, _ direction: Direction, isNew: Bool,
+        _ packet: inout Packet, _ direction: Direction, isNew: Bool,
         _ attachments: ConnectionAttachments, settings: borrowing TrackerSettings, at now: Moment
     ) -> TrackerResult {
         let slot = packet.connection
-        var packet = packet
         if records[slot].status.contains(.sequenceAdjust) {
             // The sender acknowledges the other's stream as it was changed for it.
             packet.tcp.acknowledgedShift = attachments[shift: direction.opposite].offset(

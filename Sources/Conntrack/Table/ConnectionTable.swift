@@ -56,6 +56,10 @@ public struct ConnectionTable: ~Copyable {
     /// The timeout policies rules have handed out: an index stays what it was.
     var timeoutPolicies: [TimeoutPolicy] = []
     var expectations: ExpectationTable
+    /// Linux 6.18: an expectation ends when its time has come.
+    ///
+    /// In 6.12 it ends when it is met thereafter.
+    var expectationsHaveTimers = true
     var buckets: Buckets<BucketHead>
     var bySource: BySourceIndex
     public internal(set) var namespaces: [Namespace] = []

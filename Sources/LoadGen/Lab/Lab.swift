@@ -10,11 +10,6 @@ public import LinuxCalls
 
 /// Three namespaces with a tracking gateway in the middle.
 public struct Lab: Sendable {
-    /// Addresses the client may send from; the server's prefix and first address.
-    public static let clientAddresses = "198.18.0.0/20"
-    public static let serverAddresses = "198.18.128.0/20"
-    public static let serverAddress = "198.18.128.1"
-
     private static let parts = ["client", "gw", "server"]
 
     /// What its namespaces' names begin with.
@@ -54,8 +49,9 @@ public struct Lab: Sendable {
         let tools = try LabTools()
         try down()
         do throws(LabError) {
-            try tools.ip(links)
-            for (namespace, lines) in zip(namespaces, [clientLines, gatewayLines, serverLines]) {
+            try tools.ip(links(setup))
+            let lines = [clientLines(setup), gatewayLines(setup), serverLines(setup)]
+            for (namespace, lines) in zip(namespaces, lines) {
                 try tools.ip(["-n", namespace, "-batch", "-"], input: lines)
             }
             for namespace in [client, server] {
@@ -98,42 +94,42 @@ public struct Lab: Sendable {
 
     // MARK: What is made
 
-    private var links: String {
+    private func links(_ setup: LabSetup) -> String {
         namespaces.map { "netns add \($0)\n" }.joined()
-            + "link add c0 netns \(client) type veth peer name lan netns \(gateway)\n"
-            + "link add s0 netns \(server) type veth peer name wan netns \(gateway)\n"
+            + "link add c0 netns \(client) type veth peer name \(setup.lan) netns \(gateway)\n"
+            + "link add s0 netns \(server) type veth peer name \(setup.wan) netns \(gateway)\n"
     }
 
-    private var clientLines: String {
+    private func clientLines(_ setup: LabSetup) -> String {
         """
         link set lo up
         addr add 198.19.1.1/30 dev c0
         link set c0 up
-        route add local \(Self.clientAddresses) dev lo
+        route add local \(setup.clientPrefix) dev lo
         route add default via 198.19.1.2 src 198.19.1.1
 
         """
     }
 
-    private var gatewayLines: String {
+    private func gatewayLines(_ setup: LabSetup) -> String {
         """
         link set lo up
-        addr add 198.19.1.2/30 dev lan
-        addr add 198.19.2.1/30 dev wan
-        link set lan up
-        link set wan up
-        route add \(Self.clientAddresses) via 198.19.1.1
-        route add \(Self.serverAddresses) via 198.19.2.2
+        addr add 198.19.1.2/30 dev \(setup.lan)
+        addr add 198.19.2.1/30 dev \(setup.wan)
+        link set \(setup.lan) up
+        link set \(setup.wan) up
+        route add \(setup.clientPrefix) via 198.19.1.1
+        route add \(setup.serverPrefix) via 198.19.2.2
 
         """
     }
 
-    private var serverLines: String {
+    private func serverLines(_ setup: LabSetup) -> String {
         """
         link set lo up
         addr add 198.19.2.2/30 dev s0
         link set s0 up
-        route add local \(Self.serverAddresses) dev lo
+        route add local \(setup.serverPrefix) dev lo
         route add default via 198.19.2.1
 
         """
@@ -151,8 +147,7 @@ public struct Lab: Sendable {
     private static let gatewaySettings: [(name: String, value: String)] = [
         ("net.ipv4.ip_forward", "1"),
         ("net.ipv4.conf.all.rp_filter", "0"),
-        ("net.ipv4.conf.lan.rp_filter", "0"),
-        ("net.ipv4.conf.wan.rp_filter", "0"),
+        ("net.ipv4.conf.default.rp_filter", "0"),
         ("net.ipv4.conf.all.send_redirects", "0"),
     ]
 
@@ -192,6 +187,14 @@ public struct LabSetup: Sendable {
 
         """
 
+    /// Addresses the client may send from.
+    public internal(set) var clientPrefix = "198.18.0.0/20"
+    /// Addresses the server answers on, and the one that is used unless another is named.
+    public internal(set) var serverPrefix = "198.18.128.0/20"
+    public internal(set) var serverAddress = "198.18.128.1"
+    /// The gateway's interfaces.
+    public internal(set) var lan = "lan"
+    public internal(set) var wan = "wan"
     /// nftables text.
     public var ruleset: String
     /// The gateway's own settings, by their full names.
@@ -209,6 +212,14 @@ public struct LabSetup: Sendable {
     ) {
         self.ruleset = ruleset
         self.clientSettings = clientSettings
+        add(settings)
+    }
+
+    /// Settings of the gateway and of the machine together.
+    public var allSettings: [(name: String, value: String)] { settings + globalSettings }
+
+    /// Adds settings of the gateway, which win over those made before.
+    public mutating func add(_ settings: [(name: String, value: String)]) {
         for (name, value) in settings {
             let full = name.hasPrefix("net.") ? name : "net.netfilter." + name
             if MachineLease.globalNames.contains(full) {

@@ -13,7 +13,8 @@ public struct HostSample: Sendable, Hashable {
     /// Connections refused because a listener's queue was full.
     public var listenOverflows = 0
     public var processor = ProcessorUse()
-    /// "table full" lines of the kernel's log about this namespace since the probe was opened;
+    /// "table full" lines of the kernel's log about this namespace since the probe was opened.
+    ///
     /// `nil` if the log cannot be read. The kernel prints at most ten in five seconds.
     public var tableFullLines: Int?
     /// Entries by protocol and state, where they were asked for this time.

@@ -21,6 +21,7 @@ public struct LoadLimits: Sendable, Hashable {
         for workload in plan.workloads {
             switch workload.model {
             case .open(let arrivals): rate += arrivals.peakPerSecond
+            case .population: rate += 1
             case .held(let count, let startsPerSecond):
                 rate += startsPerSecond
                 if count < 0 {

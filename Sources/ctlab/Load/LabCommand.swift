@@ -2,6 +2,7 @@ import ArgumentParser
 import Foundation
 import LinuxCalls
 import LoadGen
+import Scenario
 
 /// `ctlab lab`: client, gateway and server on one machine.
 struct LabCommand: ParsableCommand {
@@ -20,6 +21,8 @@ struct LabCommand: ParsableCommand {
                 sudo ip netns exec ctlab-client ctlab load --quick churn --target \\
                     198.18.128.1:9000 --observe netns:ctlab-gw
                 sudo ctlab lab down
+              A scenario's workloads on the real kernel:
+                sudo ctlab lab run scenarios/burst.yaml
               One run, with everything made for it and removed after it:
                 sudo ctlab lab run --set nf_conntrack_max=4000 -- ceiling --sources 198.18.0.0/24
             """,
@@ -108,7 +111,7 @@ struct LabCommand: ParsableCommand {
 
     struct Run: ParsableCommand {
         static let configuration = CommandConfiguration(
-            abstract: "Run load or ceiling in a lab made for it.",
+            abstract: "Run a scenario, load or ceiling in a lab made for it.",
             discussion: """
                 Makes the lab, starts a sink in the server's namespace (TCP and UDP port 9000), \
                 runs the command in the client's, and removes the lab. --target and --observe are \
@@ -121,10 +124,14 @@ struct LabCommand: ParsableCommand {
         @Option(help: "Sink processes: one holds about as many connections as descriptors.")
         var sinks = 1
 
+        @Argument(help: "A scenario: its addresses, rules, settings and workloads.")
+        var scenario: String?
+
         @Argument(parsing: .postTerminator, help: "load … or ceiling …, behind --.")
         var command: [String] = []
 
         func validate() throws {
+            if scenario != nil, command.isEmpty { return }
             guard let first = command.first, ["load", "ceiling", "timeouts"].contains(first) else {
                 throw ValidationError(
                     "found '\(command.joined(separator: " "))', expected 'load …', 'ceiling …' or "
@@ -133,7 +140,8 @@ struct LabCommand: ParsableCommand {
         }
 
         mutating func run() throws {
-            let setup = try gateway.setup()
+            var setup = try gateway.setup()
+            if let scenario { setup = try Self.setup(scenario, setup.allSettings) }
             guard !TextFile.exists(LabCommand.mark) else {
                 throw Failure(
                     code: .usage, text: "a lab is up already; end it first: ctlab lab down")
@@ -151,16 +159,33 @@ struct LabCommand: ParsableCommand {
                 let sinks = try lab.inside(lab.server) { () throws(LabError) in
                     try LabCommand.startSinks(max(1, self.sinks))
                 }
-                var inner = try Ctlab.parseAsRoot(arguments(lab))
+                var inner = try Ctlab.parseAsRoot(arguments(lab, setup))
                 try NetworkNamespace.during(lab.client) { try inner.run() }
                 for sink in sinks { sink.closeInput() }
                 _ = consume lease
             }
         }
 
-        private func arguments(_ lab: Lab) -> [String] {
+        private static func setup(
+            _ path: String, _ settings: [(name: String, value: String)]
+        ) throws -> LabSetup {
+            do {
+                var setup = try LabSetup(try ScenarioFile.read(path).scenario)
+                setup.add(settings)
+                return setup
+            } catch let error as ScenarioPlanError {
+                throw Failure(code: .usage, text: "lab: \(path)\n\(error)")
+            } catch {
+                throw Failure(code: .usage, text: "the scenario is refused\n\(error)")
+            }
+        }
+
+        private func arguments(_ lab: Lab, _ setup: LabSetup) -> [String] {
             var words = command
-            if !words.contains("--target") { words += ["--target", "\(Lab.serverAddress):9000"] }
+            if words.isEmpty, let scenario {
+                words = ["load", scenario, "--sources", setup.clientPrefix]
+            }
+            if !words.contains("--target") { words += ["--target", "\(setup.serverAddress):9000"] }
             if !words.contains("--observe") { words += ["--observe", "netns:\(lab.gateway)"] }
             return words
         }
@@ -172,7 +197,7 @@ struct LabCommand: ParsableCommand {
             for _ in 0..<count {
                 let child = try ChildProcess(
                     "/proc/self/exe",
-                    ["sink", "--tcp", "9000", "--udp", "9000", "--until-input-ends"])
+                    ["sink", "--tcp", "9000", "--udp", "9000", "--shared", "--until-input-ends"])
                 children.append(child)
             }
             // Each says when it listens.

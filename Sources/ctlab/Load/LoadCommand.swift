@@ -3,6 +3,7 @@ import Foundation
 import LinuxCalls
 import LoadGen
 import Report
+import Scenario
 
 /// `ctlab load`: real sockets against a real host.
 struct LoadCommand: ParsableCommand {
@@ -32,8 +33,11 @@ struct LoadCommand: ParsableCommand {
     @OptionGroup var targets: TargetOptions
     @OptionGroup var observation: ObserveOptions
 
+    @Argument(help: "A scenario, whose workloads are driven; or --quick.")
+    var scenario: String?
+
     @Option(help: "churn, hold, request or fanout.")
-    var quick: String
+    var quick: String?
 
     @Option(help: "Arrivals: 4000/s, or 200/s..4000/s.")
     var rate: String?
@@ -80,9 +84,16 @@ struct LoadCommand: ParsableCommand {
     @Option(help: "text, or jsonl: an object a second and one for the whole.")
     var format = Format.text
 
+    func validate() throws {
+        if (scenario == nil) == (quick == nil) {
+            let found = quick == nil ? "neither a scenario nor --quick" : "a scenario and --quick"
+            throw ValidationError("found \(found), expected one of them")
+        }
+    }
+
     mutating func run() throws {
         let (target, permit) = try targets.approved()
-        let plan = try plan(target)
+        let plan = try scenario.map { try self.plan(ofScenario: $0, target) } ?? self.plan(target)
         let limit = DescriptorLimit.raise()
         let needed = LoadRun.processCount(for: plan, descriptorLimit: limit)
         let processes = max(needed, self.processes ?? 1)
@@ -107,7 +118,34 @@ struct LoadCommand: ParsableCommand {
 
     // MARK: The plan
 
+    /// The plan of a scenario file: options that shape a profile do not apply.
+    private func plan(ofScenario path: String, _ target: TargetPool) throws -> Plan {
+        let file: ScenarioFile
+        do {
+            file = try ScenarioFile.read(path)
+        } catch {
+            throw Failure(code: .usage, text: "the scenario is refused\n\(error)")
+        }
+        let pool = try sources.map {
+            try Self.read("--sources", $0, "an address or a prefix") { AddressPool.prefix($0) }
+        }
+        do {
+            let made = try ScenarioPlan(
+                file.scenario, target: target.addresses,
+                port: target.firstPort, sources: pool)
+            for note in made.notes { Message.error(note) }
+            let breaches = LoadLimits().breaches(of: made.plan)
+            guard breaches.isEmpty else {
+                throw Failure(code: .usage, text: breaches.joined(separator: "\n"))
+            }
+            return made.plan
+        } catch let error as ScenarioPlanError {
+            throw Failure(code: .usage, text: "load: \(path)\n\(error)")
+        }
+    }
+
     private func plan(_ target: TargetPool) throws -> Plan {
+        let quick = quick ?? ""
         guard let profile = QuickProfile(rawValue: quick) else {
             let names = QuickProfile.allCases.map(\.rawValue).joined(separator: ", ")
             throw Self.usage("--quick", quick, names)
@@ -164,6 +202,7 @@ struct LoadCommand: ParsableCommand {
             try Self.read("--rate", $0, "a rate such as 4000/s") { QuantityText.ramp($0) }
         }
         switch standard {
+        case .population: return standard
         case .held(let count, let startsPerSecond):
             return .held(count: flows ?? count, startsPerSecond: ramp?.to ?? startsPerSecond)
         case .open(var model):

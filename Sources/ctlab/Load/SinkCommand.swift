@@ -28,6 +28,9 @@ struct SinkCommand: ParsableCommand {
     @Flag(help: "No line a second.")
     var quiet = false
 
+    @Flag(help: "Share the ports with other sinks: each holds as many as its descriptors allow.")
+    var shared = false
+
     @Flag(help: .hidden)
     var untilInputEnds = false
 
@@ -41,9 +44,9 @@ struct SinkCommand: ParsableCommand {
         let limit = DescriptorLimit.raise()
         var sink: Sink
         do {
-            sink = try Self.sink(tcp, udp, [.ipv4, .ipv6], limit)
+            sink = try Self.sink(tcp, udp, [.ipv4, .ipv6], limit, shared)
         } catch let error where (error as? SystemCallError)?.isMissingFamily == true {
-            sink = try Self.sink(tcp, udp, [.ipv4], limit)
+            sink = try Self.sink(tcp, udp, [.ipv4], limit, shared)
         } catch let error as SystemCallError {
             throw Failure(
                 code: .environment,
@@ -72,13 +75,14 @@ struct SinkCommand: ParsableCommand {
     }
 
     private static func sink(
-        _ tcp: [UInt16], _ udp: [UInt16], _ families: [Family], _ limit: Int
+        _ tcp: [UInt16], _ udp: [UInt16], _ families: [Family], _ limit: Int, _ shared: Bool
     ) throws -> Sink {
         let stream = tcp.flatMap { port in families.map { SocketAddress($0, .zero, port: port) } }
         let datagram = udp.flatMap { port in
             families.map { SocketAddress($0, .zero, port: port) }
         }
-        return try Sink(stream: stream, datagram: datagram, slotCount: max(1, limit - 64))
+        return try Sink(
+            stream: stream, datagram: datagram, slotCount: max(1, limit - 64), shared: shared)
     }
 
     private static func line(_ counts: SinkCounts) -> String {

@@ -67,7 +67,8 @@ struct TimeoutsCommand: ParsableCommand {
                 code: .environment, text: "no table to watch; name one: --observe netns:NAME")
         }
         guard let interruption = Interruption() else {
-            throw Failure(code: .environment, text: "no descriptor left; raise the limit: ulimit -n")
+            throw Failure(
+                code: .environment, text: "no descriptor left; raise the limit: ulimit -n")
         }
         for group in groups.isEmpty ? Group.allCases : groups {
             let plan = try plan(group, target)
@@ -82,7 +83,8 @@ struct TimeoutsCommand: ParsableCommand {
                 "\(group.rawValue): \(Self.text(fit.seconds)) (\(group.setting)), from "
                 + "\(fit.flows) flows"
             if lag {
-                let late = try measure(plan, permit, &probe, patience, interruption, collects: false)
+                let late = try measure(
+                    plan, permit, &probe, patience, interruption, collects: false)
                 line +=
                     late.map { "; the collector came \(Self.text($0.seconds - fit.seconds)) later" }
                     ?? "; the collector did not come within \(atMost)"
@@ -125,7 +127,7 @@ struct TimeoutsCommand: ParsableCommand {
         } catch {
             throw Failure(code: .environment, text: "timeouts: \(error)")
         }
-        let start = Double(MonotonicClock.now() - result.elapsed) / 1e9
+        let start = Double(result.origin) / 1e9
         let done = result.flows[0]
         let ended = [
             DecayFit.Point(seconds: start, count: 0),

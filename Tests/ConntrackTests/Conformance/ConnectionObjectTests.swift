@@ -57,7 +57,8 @@ struct ConnectionObjectTests {
             Row(rules: "ct timeout set \"b\"", unreplied: 30, stream: 44),
             Row(rules: "ct timeout set \"a\" ct timeout set \"b\"", unreplied: 30, stream: 44),
             Row(
-                rules: "ct state new ct timeout set \"a\"\nct state established ct timeout set \"b\"",
+                rules:
+                    "ct state new ct timeout set \"a\"\nct state established ct timeout set \"b\"",
                 unreplied: 11, stream: 22),
             Row(rules: "ct state established ct timeout set \"a\"", unreplied: 19, stream: 120),
             Row(rules: "tcp dport 53 ct timeout set \"a\"", unreplied: 19, stream: 120),

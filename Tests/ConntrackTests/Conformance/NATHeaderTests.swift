@@ -65,6 +65,22 @@ struct NATHeaderTests {
         }
     }
 
+    @Test("The id of an ICMPv6 echo is translated, that of a node information query is not")
+    func translatesIdentifiers() throws {
+        for (type, isTranslated) in [(128, true), (139, false)] as [(UInt8, Bool)] {
+            let bench = try NATBench(
+                Chain.postrouting("oifname \"srv\" masquerade random", "ip6"))
+            bench.node.portHints.source = 77
+            let query = PacketBuilder(
+                .ipv6, from: try #require(Address.parse("fd01::2")).1,
+                to: try #require(Address.parse("fd02::2")).1
+            ).icmp(type: type, identifier: 5)
+            let sent = bench.pass(query)
+            #expect(sent.entry?.reply.sourcePart == 77)
+            #expect(sent.bytes[0].span.bigEndianUInt16(at: 44) == (isTranslated ? 77 : 5))
+        }
+    }
+
     @Test("A search begins at the port it is told, in its own direction and range only")
     func takesHints() throws {
         let rules = Chain.postrouting("udp dport 53 masquerade to :2000-2009 fully-random")
@@ -86,7 +102,7 @@ struct NATHeaderTests {
             Make.sctp("10.1.0.2:1000 > 10.2.0.2:20", tag: 0, [.initiation(7)]))
         let error = Make.error("10.2.0.9 > 10.2.0.10", about: sent.bytes[0])
         // 20 bytes of header, 8 of ICMP, 20 of the quoted header, then SCTP; cut behind its tag.
-        let pieces = Fragments.cut(error, behind: 36)
+        let pieces = FragmentPair.cut(error, behind: 36)
         #expect(bench.pass(pieces[0]).reason == .fragmentPending)
         let left = bench.pass(pieces[1])
         // The cut would now fall where none may be, so that the packet leaves whole.
@@ -101,7 +117,7 @@ struct NATHeaderTests {
         let datagram = Make.udp(
             "10.1.0.2:1000 > 10.2.0.2:53", payload: [UInt8](repeating: 1, count: 2000))
         for (mayDivide, verdict) in [(true, Verdict.forwarded), (false, .dropped)] {
-            let pieces = Fragments.cut(datagram, behind: 1400, dontFragment: !mayDivide)
+            let pieces = FragmentPair.cut(datagram, behind: 1400, dontFragment: !mayDivide)
             #expect(bench.pass(pieces[0]).reason == .fragmentPending)
             let left = bench.pass(pieces[1])
             #expect(left.verdict == verdict)
@@ -113,7 +129,7 @@ struct NATHeaderTests {
 }
 
 /// IPv4 packets in pieces.
-enum Fragments {
+enum FragmentPair {
     /// Two fragments; `count` payload bytes, a multiple of eight, are in the first.
     static func cut(_ packet: [UInt8], behind count: Int, dontFragment: Bool = false) -> [[UInt8]] {
         let flag: UInt16 = dontFragment ? 0x4000 : 0

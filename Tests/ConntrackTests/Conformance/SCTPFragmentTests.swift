@@ -21,7 +21,7 @@ struct SCTPFragmentTests {
             translates ? NATSourceTests.toTen : Chain.postrouting("udp dport 1 masquerade")
         let bench = try NATBench(rules) { $0.sysctl.checksum = verifies }
         let whole = Make.sctp("10.1.0.2:1000 > 10.2.0.2:20", tag: 0, [.initiation(7)])
-        let cut = Fragments.cut(whole, behind: 8)
+        let cut = FragmentPair.cut(whole, behind: 8)
         #expect(bench.pass(cut[0]).reason == .fragmentPending)
         let left = bench.pass(cut[1])
         #expect(left.bytes.map { $0.count - 20 } == pieces)

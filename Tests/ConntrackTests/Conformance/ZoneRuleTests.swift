@@ -115,7 +115,8 @@ struct ZoneRuleTests {
         }
     }
 
-    @Test("packetdrill.md B8: nft_nat_zones: a hundred clients with one address, one keeps its port")
+    @Test(
+        "packetdrill.md B8: nft_nat_zones: a hundred clients with one address, one keeps its port")
     func sharesAGateway() throws {
         let clients = 100
         let names = (0..<clients).map { "c\($0)" }

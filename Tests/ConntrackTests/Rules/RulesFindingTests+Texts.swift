@@ -157,7 +157,8 @@ extension RulesFindingTests {
             "1:27: found 'ipv4_adr', expected a supported type: ipv4_addr, "
                 + "ipv6_addr, inet_service, inet_proto, nf_proto, ether_type, mark, "
                 + "ifname, iface_index, icmp_type, icmpv6_type, icmp_code, icmpv6_code, "
-                + "ct_state, ct_status, ct_dir, ct_label, tcp_flag, dscp; did you mean 'ipv4_addr'?"),
+                + "ct_state, ct_status, ct_dir, ct_label, tcp_flag, dscp; did you mean 'ipv4_addr'?"
+        ),
         Row(
             "table ip t { set s { elements = { 10.0.0.1 } } }",
             "1:18: found set 's' without a type, expected 'type …' or 'typeof …' in its block"),

@@ -4,7 +4,8 @@ internal import Wire
 
 extension RulesetParser {
     private static let commands = [
-        "table", "chain", "rule", "set", "map", "element", "ct", "add", "create", "insert", "delete",
+        "table", "chain", "rule", "set", "map", "element", "ct", "add", "create", "insert",
+        "delete",
         "flush", "define", "redefine", "undefine",
     ]
 
