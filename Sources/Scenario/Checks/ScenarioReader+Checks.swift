@@ -87,20 +87,27 @@ extension ScenarioReader {
     private mutating func checkRules(_ layout: Scenario.Layout) {
         for node in result.topology.nodes {
             let member = layout.members.first { result.topology.nodes[$0.node].name == node.name }
-            let names = member?.interfaces.map(\.name)
+            let names = member?.interfaces.map(\.name) ?? []
             for (rules, place) in zip(node.rules, places.rules[node.name] ?? []) {
                 check(rules, at: place, interfaces: names)
             }
         }
     }
 
-    /// Compiles a ruleset to find its mistakes; interfaces `nil` are not checked here.
-    mutating func check(_ rules: Scenario.RulesText, at node: YAMLNode, interfaces: [String]?) {
+    /// The names a node's rules may use, those of its first member.
+    func interfaceNames(of name: String) -> [String] {
+        let layout = result.topology.layout
+        let members = layout.members(of: name, in: result.topology)
+        return members.first.map { layout.members[$0].interfaces.map(\.name) } ?? []
+    }
+
+    /// Compiles a ruleset to find its mistakes.
+    mutating func check(_ rules: Scenario.RulesText, at node: YAMLNode, interfaces: [String]) {
         guard rules.form == .nftables else { return }
         do {
             _ = try Ruleset(
                 nftables: rules.text, file: rules.file, firstLine: rules.firstLine,
-                interfaces: interfaces ?? ["lo"])
+                interfaces: interfaces)
         } catch {
             for found in error.findings {
                 var finding = Finding(

@@ -91,7 +91,7 @@ extension ScenarioReader {
                 report(value, found: Self.shown(value), expected: "a ruleset's text")
             }
             guard let rules else { continue }
-            check(rules, at: value, interfaces: nil)
+            check(rules, at: value, interfaces: interfaceNames(of: name))
             verbs.append(.rules(node: name, rules))
         }
         return verbs

@@ -77,7 +77,8 @@ struct NATHeaderTests {
             ).icmp(type: type, identifier: 5)
             let sent = bench.pass(query)
             #expect(sent.entry?.reply.sourcePart == 77)
-            #expect(sent.bytes[0].span.bigEndianUInt16(at: 44) == (isTranslated ? 77 : 5))
+            let field = sent.bytes[0].span.bigEndianUInt16(at: 44)
+            #expect(field == (isTranslated ? 77 : 5))
         }
     }
 
