@@ -38,7 +38,8 @@ struct OutsideView: Sendable {
     }
 
     /// A service that visitors find under the machine's own address, and where it really is.
-    func service(_ family: Family, _ dice: inout FuzzDice) -> (virtual: Endpoint, backend: Endpoint) {
+    func service(_ family: Family, _ dice: inout FuzzDice) -> (virtual: Endpoint, backend: Endpoint)
+    {
         let isWeb = dice.oneIn(2)
         let port: UInt16 = isWeb ? 8080 : 5353
         guard family == .ipv4 else {

@@ -111,15 +111,15 @@ struct VerifyCommand: ParsableCommand {
         let isRecorded = record != nil
         let result = try Verification.run(
             machine, keepsGoing: keepGoing || isRecorded,
-            record: { if isRecorded { recording.line($0) } }
-        ) { () throws(LiveKernelError) in
-            do {
-                return try packets.next()
-            } catch {
-                ending = error
-                return nil
-            }
-        }
+            record: { if isRecorded { recording.line($0) } },
+            next: { () throws(LiveKernelError) in
+                do {
+                    return try packets.next()
+                } catch {
+                    ending = error
+                    return nil
+                }
+            })
         if let record { try Self.write(recording.bytes, to: URL(filePath: record)) }
         for name in result.settingsLeftOut {
             Message.error("\(name) is not set on the live kernel")
@@ -177,7 +177,8 @@ struct VerifyCommand: ParsableCommand {
                 + "with a difference, " + Self.rate(tally.packetCount, since: started)
         ])
         if tally.unsettledTraceCount > 0 {
-            Self.say(["\(tally.unsettledTraceCount) traces with pauses differed once and not again"])
+            Self.say(["\(tally.unsettledTraceCount) traces with pauses differed once and not again"]
+            )
         }
         if Self.hasHappened(interruption) {
             throw Failure(code: .interrupted, text: "interrupted; the result is partial")

@@ -104,7 +104,9 @@ import Wire
         #expect(comparison.differences(expected: one, found: other).isEmpty)
     }
 
-    @Test("notrack can go unseen on the live kernel, and only there", arguments: ["dropped", "local"])
+    @Test(
+        "notrack can go unseen on the live kernel, and only there",
+        arguments: ["dropped", "local"])
     func acceptsUnseenNotrack(verdict: String) {
         let seen = PacketOutcome(packet: 0, time: "", state: "none", verdict: verdict)
         let told = PacketOutcome(packet: 0, time: "", state: "untracked", verdict: verdict)
