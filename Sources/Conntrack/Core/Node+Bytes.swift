@@ -29,15 +29,14 @@ extension Node {
         let arrived = packet
         keep(bytes, arrived, layout)
         let now = moment(now)
-        let end = begin(&packet, at: now) ?? finish(&packet, bytes, arrived, layout, at: now)
+        let end = begin(&packet, at: now) ?? finish(&packet, bytes, layout, at: now)
         letGo(&packet)
         transit.bytes.removeAll(keepingCapacity: true)
         var delivery = report(end, arrived, packet, at: now)
         if end.verdict == .forwarded {
             let output = [UInt8](copying: bytes.extracting(0..<Int(arrived.networkByteCount)))
             depart(
-                &delivery, output, from: arrived, to: packet, layout, origin: nil,
-                at: now)
+                &delivery, output, from: arrived, to: packet, layout, origin: nil, at: now)
         }
         payload.clear()
         return delivery
@@ -45,23 +44,19 @@ extension Node {
 
     /// The last hook for a packet whose bytes are at hand: a helper reads them there.
     mutating func finish(
-        _ packet: inout Packet, _ bytes: Span<UInt8>, _ arrived: Packet, _ layout: PacketLayout,
-        at now: Moment
+        _ packet: inout Packet, _ bytes: Span<UInt8>, _ layout: PacketLayout, at now: Moment
     ) -> PathEnd {
-        takePayload(of: packet, bytes, arrived, layout)
+        takePayload(of: packet, bytes, layout)
         return finish(&packet, at: now)
     }
 
     /// Lays a packet's payload down for its connection's helper.
-    mutating func takePayload(
-        of packet: Packet, _ bytes: Span<UInt8>, _ arrived: Packet, _ layout: PacketLayout
-    ) {
+    mutating func takePayload(of packet: Packet, _ bytes: Span<UInt8>, _ layout: PacketLayout) {
         guard packet.connection != .none, packet.tuple.protocolNumber == IPProtocol.tcp else {
             return
         }
         let status = table.records[packet.connection].status
         guard !status.isDisjoint(with: [.helper, .sequenceAdjust]) else { return }
-        keep(bytes, arrived, layout, isWanted: true)
         payload.take(bytes, packet, layout)
     }
 
@@ -176,15 +171,13 @@ extension Node {
         whole.inInterface = packet.inInterface
         whole.mark = packet.mark
         whole.info = packet.info
-        whole.template = packet.template
         whole.health.insert(.reassembled)
         whole.fragmentByteCount = UInt16(clamping: datagram.origin.largestByteCount)
         let arrived = whole
         keep(datagram.bytes.span, arrived, layout)
         let end =
             run(station + 1..<steps.upperBound, .prerouting, &whole, at: now)
-            ?? route(&whole, at: now)
-            ?? finish(&whole, datagram.bytes.span, arrived, layout, at: now)
+            ?? route(&whole, at: now) ?? finish(&whole, datagram.bytes.span, layout, at: now)
         letGo(&whole)
         transit.bytes.removeAll(keepingCapacity: true)
         var delivery = report(end, arrived, whole, at: now)
@@ -208,10 +201,7 @@ extension Node {
     ) {
         var output = bytes
         PacketRewriter.apply(from: arrived, to: packet, layout, bytes: &output)
-        if payload.hasChanges {
-            PayloadRewriter.apply(payload, to: packet, &output)
-            delivery.payload = payload.change
-        }
+        if payload.hasChanges { PayloadRewriter.apply(payload, to: packet, &output) }
         if packet.health.contains(.options) { fillOptions(of: &output, packet, at: now) }
         let mtu = configuration.interfaces[Int(packet.outInterface.raw)].mtu
         if output.count <= mtu, origin == nil {
@@ -245,12 +235,12 @@ extension Node {
     /// the packet then leaves in other pieces than it came in. That is a TCP header, an SCTP header
     /// that was verified or translated, and in an ICMP error whatever translation has written into.
     private func headerEnd(_ arrived: Packet, _ packet: Packet, _ layout: PacketLayout) -> Int {
-        func end(_ protocolNumber: UInt8, at offset: Int, _ present: Int, least: Int) -> Int {
+        func end(
+            _ protocolNumber: UInt8, at offset: Int, _ present: Int, least: Int, isTouched: Bool
+        ) -> Int {
             switch protocolNumber {
             case IPProtocol.tcp where present >= 20: offset + 20
-            case IPProtocol.sctp
-            where present >= 12 && (settings.verifiesChecksums || arrived.tuple != packet.tuple):
-                offset + 12
+            case IPProtocol.sctp where present >= 12 && isTouched: offset + 12
             default: offset + least
             }
         }
@@ -262,11 +252,12 @@ extension Node {
             }
             return end(
                 packet.quoted.protocolNumber, at: layout.quotedTransportOffset,
-                Int(packet.quotedByteCount), least: 8)
+                Int(packet.quotedByteCount), least: 8, isTouched: true)
         }
         return end(
             packet.tuple.protocolNumber, at: layout.transportOffset,
-            Int(packet.transportByteCount), least: 0)
+            Int(packet.transportByteCount), least: 0,
+            isTouched: settings.verifiesChecksums || arrived.tuple != packet.tuple)
     }
 
     private func fillOptions(of packet: inout [UInt8], _ sent: Packet, at now: Moment) {

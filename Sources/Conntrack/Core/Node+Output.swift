@@ -37,7 +37,7 @@ extension Node {
         let now = moment(now)
         var end = output(&packet, at: now)
         if end == nil {
-            takePayload(of: packet, bytes, made, layout)
+            takePayload(of: packet, bytes, layout)
             end = leave(&packet, at: now)
         }
         letGo(&packet)
@@ -53,8 +53,7 @@ extension Node {
         if end.verdict == .forwarded {
             let output = [UInt8](copying: bytes.extracting(0..<Int(made.networkByteCount)))
             depart(
-                &delivery, output, from: made, to: packet, layout, origin: nil,
-                at: now)
+                &delivery, output, from: made, to: packet, layout, origin: nil, at: now)
         }
         return delivery
     }

@@ -93,8 +93,11 @@ enum PacketRewriter {
             bytes.setBigEndian(after.destinationPart, at: start + 2)
         } else if after.hasIdentifier {
             guard start + 8 <= bytes.count else { return }
-            change.replace(before.sourcePart, with: after.sourcePart)
-            bytes.setBigEndian(after.sourcePart, at: start + 4)
+            // The id of a node information query changes in the tuples only (observed on 6.18).
+            if after.family == .ipv4 || (128...129).contains(bytes[start]) {
+                change.replace(before.sourcePart, with: after.sourcePart)
+                bytes.setBigEndian(after.sourcePart, at: start + 4)
+            }
         }
         switch after.protocolNumber {
         case IPProtocol.tcp where start + 20 <= bytes.count:

@@ -65,12 +65,12 @@ public struct Packet: Sendable, BitwiseCopyable {
     /// The connection the packet is attached to, from the tracker on.
     public var connection: Slot
     public var info: ConntrackInfo
+    /// What rules before the tracker have laid down for it.
+    public var template = PacketTemplate()
     /// The hash of `tuple` outside all zones where a batch has computed it ahead; 0: unknown.
     var knownHash: UInt32 = 0
     /// The same of the inverted tuple.
     var knownReplyHash: UInt32 = 0
-    /// What rules before the tracker have laid down for it.
-    public var template = PacketTemplate()
 
     public init(tuple: Tuple, networkByteCount: UInt32, transportByteCount: UInt32) {
         self.tuple = tuple

@@ -49,6 +49,12 @@ extension RulesetCompiler {
             emit(.setLabel(label))
         case .setObject(let kind, let name, let position):
             try setObject(kind, named: name, at: position)
+        case .copyMark(let copy): try copyMark(copy)
+        case .updateSet(let set, let key, let timeout, let refreshes):
+            try updateSet(set, key, timeout, refreshes: refreshes)
+        case .connection(let match): try self.match(match)
+        case .eitherPort(let elements, let isNegated):
+            try matchEitherPort(elements, isNegated: isNegated, statement)
         }
     }
 

@@ -50,7 +50,7 @@ extension Packet {
     ///
     /// A packet the tracker has not seen is invalid to it, unless a template is attached: then it
     /// is new (observed on 6.18).
-    private var stateBit: UInt8 {
+    var stateBit: UInt8 {
         switch info {
         case .invalid: 1
         case .none: template.isAttached ? 8 : 1

@@ -10,7 +10,7 @@ enum DataType: UInt8, Sendable, Hashable, CaseIterable, BitwiseCopyable {
     case icmpType, icmpv6Type, icmpCode, icmpv6Code
     case connectionState, connectionStatus, connectionDirection
     case connectionLabel, helperName
-    case tcpFlags, dscp, duration
+    case tcpFlags, dscp, duration, addressType
     case integer8, integer16, integer32, integer64
 
     /// The word after `type` in a set; `nil` for types a set can only get through `typeof`.
@@ -35,6 +35,7 @@ enum DataType: UInt8, Sendable, Hashable, CaseIterable, BitwiseCopyable {
         case .connectionLabel: "ct_label"
         case .tcpFlags: "tcp_flag"
         case .dscp: "dscp"
+        case .addressType: "fib_addrtype"
         case .helperName, .duration, .integer8, .integer16, .integer32, .integer64: nil
         }
     }
@@ -62,6 +63,7 @@ enum DataType: UInt8, Sendable, Hashable, CaseIterable, BitwiseCopyable {
         case .helperName: "the name of a helper"
         case .tcpFlags: "a TCP flag"
         case .dscp: "a DSCP class"
+        case .addressType: "an address type"
         case .duration: "a time such as 30s or 1h5m"
         case .integer8, .integer16, .integer32, .integer64: "a number"
         }
@@ -70,7 +72,7 @@ enum DataType: UInt8, Sendable, Hashable, CaseIterable, BitwiseCopyable {
     var bitCount: Int {
         switch self {
         case .ipv4Address, .mark, .interfaceIndex, .connectionState, .connectionStatus,
-            .duration, .integer32:
+            .duration, .addressType, .integer32:
             32
         case .ipv6Address, .interfaceName, .connectionLabel: 128
         case .port, .etherType, .integer16: 16
@@ -151,6 +153,7 @@ enum DataType: UInt8, Sendable, Hashable, CaseIterable, BitwiseCopyable {
         case .tcpFlags: Vocabulary.tcpFlags
         case .dscp: Vocabulary.dscp
         case .helperName: HelperKind.allCases.map { ($0.name, UInt64($0.rawValue)) }
+        case .addressType: Vocabulary.addressTypes
         case .ipv4Address, .ipv6Address, .mark, .interfaceName, .interfaceIndex,
             .connectionLabel, .duration, .integer8, .integer16, .integer32, .integer64:
             []
