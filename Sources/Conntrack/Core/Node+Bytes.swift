@@ -29,7 +29,7 @@ extension Node {
         let arrived = packet
         keep(bytes, arrived, layout)
         let now = moment(now)
-        let end = begin(&packet, at: now) ?? finish(&packet, bytes, layout, at: now)
+        let end = begin(&packet, at: now) ?? finish(&packet, bytes, arrived, layout, at: now)
         letGo(&packet)
         transit.bytes.removeAll(keepingCapacity: true)
         var delivery = report(end, arrived, packet, at: now)
@@ -44,19 +44,23 @@ extension Node {
 
     /// The last hook for a packet whose bytes are at hand: a helper reads them there.
     mutating func finish(
-        _ packet: inout Packet, _ bytes: Span<UInt8>, _ layout: PacketLayout, at now: Moment
+        _ packet: inout Packet, _ bytes: Span<UInt8>, _ arrived: Packet, _ layout: PacketLayout,
+        at now: Moment
     ) -> PathEnd {
-        takePayload(of: packet, bytes, layout)
+        takePayload(of: packet, bytes, arrived, layout)
         return finish(&packet, at: now)
     }
 
     /// Lays a packet's payload down for its connection's helper.
-    mutating func takePayload(of packet: Packet, _ bytes: Span<UInt8>, _ layout: PacketLayout) {
+    mutating func takePayload(
+        of packet: Packet, _ bytes: Span<UInt8>, _ arrived: Packet, _ layout: PacketLayout
+    ) {
         guard packet.connection != .none, packet.tuple.protocolNumber == IPProtocol.tcp else {
             return
         }
         let status = table.records[packet.connection].status
         guard !status.isDisjoint(with: [.helper, .sequenceAdjust]) else { return }
+        keep(bytes, arrived, layout, isWanted: true)
         payload.take(bytes, packet, layout)
     }
 
@@ -171,13 +175,15 @@ extension Node {
         whole.inInterface = packet.inInterface
         whole.mark = packet.mark
         whole.info = packet.info
+        whole.template = packet.template
         whole.health.insert(.reassembled)
         whole.fragmentByteCount = UInt16(clamping: datagram.origin.largestByteCount)
         let arrived = whole
         keep(datagram.bytes.span, arrived, layout)
         let end =
             run(station + 1..<steps.upperBound, .prerouting, &whole, at: now)
-            ?? route(&whole, at: now) ?? finish(&whole, datagram.bytes.span, layout, at: now)
+            ?? route(&whole, at: now)
+            ?? finish(&whole, datagram.bytes.span, arrived, layout, at: now)
         letGo(&whole)
         transit.bytes.removeAll(keepingCapacity: true)
         var delivery = report(end, arrived, whole, at: now)
@@ -201,7 +207,10 @@ extension Node {
     ) {
         var output = bytes
         PacketRewriter.apply(from: arrived, to: packet, layout, bytes: &output)
-        if payload.hasChanges { PayloadRewriter.apply(payload, to: packet, &output) }
+        if payload.hasChanges {
+            PayloadRewriter.apply(payload, to: packet, &output)
+            delivery.payload = payload.change
+        }
         if packet.health.contains(.options) { fillOptions(of: &output, packet, at: now) }
         let mtu = configuration.interfaces[Int(packet.outInterface.raw)].mtu
         if output.count <= mtu, origin == nil {
@@ -245,7 +254,9 @@ extension Node {
             }
         }
         // The nat stations have every such error's quoted network header in one piece.
-        if packet.info.state == .related, ruleset.needsNAT(packet.tuple.family) {
+        if packet.info.state == .related, packet.tuple.hasIdentifier,
+            ruleset.needsNAT(packet.tuple.family)
+        {
             let quotedHeader = packet.tuple.family == .ipv4 ? 20 : 40
             guard arrived.quoted != packet.quoted else {
                 return layout.transportOffset + 8 + quotedHeader

@@ -120,8 +120,14 @@ extension Node {
             remark(byHelper: packet, .helperNoPort(.ftp), at: now)
             return .helper
         }
-        let text = FTP.text(announcement, other.destination, port: port, mine.family)
-        rewrite(announcement.place, Array(text.utf8), &packet, direction)
+        let text = Array(
+            FTP.text(announcement, other.destination, port: port, mine.family).utf8)
+        let growth = text.count - announcement.place.count
+        guard Int(packet.networkByteCount) + growth <= Int(UInt16.max) else {
+            table.forgetNewestExpectation(of: master, at: now)
+            return .helper
+        }
+        rewrite(announcement.place, text, &packet, direction)
         return nil
     }
 

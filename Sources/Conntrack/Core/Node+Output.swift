@@ -37,7 +37,7 @@ extension Node {
         let now = moment(now)
         var end = output(&packet, at: now)
         if end == nil {
-            takePayload(of: packet, bytes, layout)
+            takePayload(of: packet, bytes, made, layout)
             end = leave(&packet, at: now)
         }
         letGo(&packet)

@@ -11,10 +11,9 @@ enum PayloadRewriter {
     static func apply(_ payload: PayloadInTransit, to packet: Packet, _ bytes: inout [UInt8]) {
         let header = payload.transportOffset
         guard header + 20 <= bytes.count else { return }
-        if !payload.acknowledged.isNone {
-            correctSACK(
-                in: header + 20..<min(header + payload.headerByteCount, bytes.count),
-                payload.acknowledged, header, &bytes)
+        let optionsEnd = min(header + payload.headerByteCount, bytes.count)
+        if !payload.acknowledged.isNone, header + 20 < optionsEnd {
+            correctSACK(in: header + 20..<optionsEnd, payload.acknowledged, header, &bytes)
         }
         guard let (place, text) = payload.replacement else { return }
         let start = header + payload.headerByteCount

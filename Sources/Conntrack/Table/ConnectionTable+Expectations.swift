@@ -99,6 +99,14 @@ extension ConnectionTable {
         }
     }
 
+    /// Takes the last announcement of a connection back.
+    mutating func forgetNewestExpectation(of master: Slot, at now: Moment) {
+        guard let home = attachments(of: master), attached[home].firstExpectation != .max else {
+            return
+        }
+        forget(attached[home].firstExpectation, at: now)
+    }
+
     /// Forgets the expectations whose time has come.
     mutating func expireExpectations(at now: Moment) {
         for index in expectations.all()
