@@ -87,15 +87,3 @@ enum Message {
     /// A line that says who speaks; several lines already say where.
     static func error(_ text: String) { write("ctlab: \(text)") }
 }
-
-/// What goes to standard output.
-enum Output {
-    /// A text as it is; a reader that has gone is no failure.
-    static func write(_ text: String) throws {
-        do {
-            try StandardStream.output.write(Array(text.utf8).span)
-        } catch let error where !error.isReaderGone {
-            throw Failure(code: .failed, text: "\(error)")
-        } catch {}
-    }
-}
