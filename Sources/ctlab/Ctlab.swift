@@ -87,3 +87,11 @@ enum Message {
     /// A line that says who speaks; several lines already say where.
     static func error(_ text: String) { write("ctlab: \(text)") }
 }
+
+/// What goes to standard output.
+enum Output {
+    /// A text as it is; a reader that has gone is no failure.
+    static func write(_ text: String) {
+        _ = try? StandardStream.output.write(Array(text.utf8).span)
+    }
+}

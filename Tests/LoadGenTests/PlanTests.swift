@@ -82,8 +82,8 @@ import Wire
         var dice = LoadDice(seed: 5)
         for _ in 0..<2000 {
             let value = dice.next() % 5_000_000 + 1
-            #expect(latencies.connect.record(value))
-            #expect(latencies.complete.record(value * 2))
+            _ = latencies.connect.record(value)
+            _ = latencies.complete.record(value * 2)
         }
         let read = try #require(WorkerLine.value(Latencies.self, WorkerLine.text(latencies)))
         for percentile in [1.0, 50, 90, 99, 99.9, 100] {

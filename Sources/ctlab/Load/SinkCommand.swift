@@ -60,7 +60,7 @@ struct SinkCommand: ParsableCommand {
         if untilInputEnds {
             // Started by another process of ours, which reads the first line and ends our input.
             var control = try StandardInput()
-            Output.line("ready")
+            LoadOutput.line("ready")
             try sink.run(control: &control) { _ in true }
             return
         }
@@ -71,7 +71,7 @@ struct SinkCommand: ParsableCommand {
             before = counts
             return !interruption.hasHappened
         }
-        Output.line(Self.line(sink.counts))
+        LoadOutput.line(Self.line(sink.counts))
     }
 
     private static func sink(

@@ -103,7 +103,7 @@ struct ObserveOptions: ParsableArguments {
 }
 
 /// Standard output, a piece at a time.
-enum Output {
+enum LoadOutput {
     static func write(_ text: String) {
         _ = try? StandardStream.output.write(Array(text.utf8).span)
     }
