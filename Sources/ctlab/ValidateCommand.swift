@@ -42,7 +42,7 @@ struct ValidateCommand: ParsableCommand {
 
     mutating func run() throws {
         if let schema, let text = JSONSchema(rawValue: schema.rawValue)?.text {
-            try Output.write(text)
+            Output.write(text)
             return
         }
         let overrides = try Overrides.parse(settings)
@@ -52,8 +52,8 @@ struct ValidateCommand: ParsableCommand {
                 let read = try ScenarioFile.read(file, overrides: overrides)
                 if quiet { continue }
                 for note in read.notes { Message.error(note) }
-                try Output.write(Self.line(file, read.scenario) + "\n")
-            } catch let error as FileError {
+                Output.write(Self.line(file, read.scenario) + "\n")
+            } catch {
                 refused += 1
                 Message.write(error.description)
             }

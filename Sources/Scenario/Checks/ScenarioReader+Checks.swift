@@ -103,10 +103,10 @@ extension ScenarioReader {
 
     /// Compiles a ruleset to find its mistakes.
     mutating func check(_ rules: Scenario.RulesText, at node: YAMLNode, interfaces: [String]) {
-        guard rules.form == .nftables else { return }
+        let language: RulesetSource.Language = rules.form == .nftables ? .nftables : .iptablesSave
         do {
             _ = try Ruleset(
-                nftables: rules.text, file: rules.file, firstLine: rules.firstLine,
+                [.init(language, rules.text, file: rules.file, firstLine: rules.firstLine)],
                 interfaces: interfaces)
         } catch {
             for found in error.findings {
