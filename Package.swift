@@ -20,6 +20,7 @@ let package = Package(
         .executable(name: "ctlab", targets: ["ctlab"]),
         .library(name: "Conntrack", targets: ["Wire", "Conntrack"]),
         .library(name: "ReplayKit", targets: ["Replay", "Report", "Scenario", "LinuxCalls"]),
+        .library(name: "Simulator", targets: ["Simulator"]),
     ],
     dependencies: [
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
@@ -48,6 +49,9 @@ let package = Package(
             name: "Replay", dependencies: ["Wire", "Conntrack", "Scenario", "Report"],
             swiftSettings: strict),
         .target(
+            name: "Simulator", dependencies: ["Wire", "Conntrack", "Scenario"],
+            swiftSettings: strict),
+        .target(
             name: "LiveKernel", dependencies: ["Wire", "Report", "LinuxCalls"],
             swiftSettings: strict),
         .target(name: "Fuzz", dependencies: ["Wire"], swiftSettings: strict),
@@ -60,8 +64,8 @@ let package = Package(
         .executableTarget(
             name: "ctlab",
             dependencies: [
-                "Wire", "Conntrack", "Scenario", "Report", "Replay", "LinuxCalls", "LiveKernel",
-                "Fuzz", "Verify", "CJemalloc",
+                "Wire", "Conntrack", "Scenario", "Simulator", "Report", "Replay", "LinuxCalls",
+                "LiveKernel", "Fuzz", "Verify", "CJemalloc",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
             swiftSettings: strict),
@@ -89,6 +93,9 @@ let package = Package(
                 "Wire", "Conntrack", "Scenario", "Report", "Replay", "LinuxCalls", "Captures",
             ],
             swiftSettings: strict),
+        .testTarget(
+            name: "SimulatorTests",
+            dependencies: ["Wire", "Conntrack", "Scenario", "Simulator"], swiftSettings: strict),
         .testTarget(
             name: "LiveKernelTests",
             dependencies: [

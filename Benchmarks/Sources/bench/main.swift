@@ -1,6 +1,7 @@
 import Conntrack
 import Glibc
 import LinuxCalls
+import Simulator
 import Wire
 
 // Every bar of the performance page that the table can show, with the figure of this machine. A
@@ -39,7 +40,7 @@ func expect(_ condition: Bool, _ what: @autoclosure () -> String) {
 
 let million: UInt32 = 1 << 20
 
-/// `bench NAME…` runs only the parts named: new, random, lives, collector.
+/// `bench NAME…` runs only the parts named: new, random, lives, collector, events.
 func isWanted(_ part: String) -> Bool {
     CommandLine.arguments.count < 2 || CommandLine.arguments.dropFirst().contains(part)
 }
@@ -148,4 +149,22 @@ if isWanted("collector") {
         } / 1000
     }
     report("collector: scan of 1 M empty buckets", bar: "10 000 µs", figure, "µs", limit: 10_000)
+}
+
+// The simulator's queue: one event out, one in, a million pending over a second.
+if isWanted("events") {
+    var sum: UInt64 = 0
+    let figure = measured {
+        let filling = nanosecondsEach(1) {
+            sum &+= EventQueue.churn(
+                pending: 1 << 20, rounds: 0, spread: 1_000_000_000, seed: 1)
+        }
+        let both = nanosecondsEach(1) {
+            sum &+= EventQueue.churn(
+                pending: 1 << 20, rounds: 4 << 20, spread: 1_000_000_000, seed: 1)
+        }
+        return (both - filling) / Double(4 << 20)
+    }
+    expect(sum != 0, "no event came out")
+    report("event queue, pop + push, 1 M pending", bar: "67 ns", figure, "ns", limit: 67)
 }
