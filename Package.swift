@@ -26,6 +26,7 @@ let package = Package(
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
         .package(url: "https://github.com/jpsim/Yams", from: "6.2.2"),
         .package(url: "https://github.com/onevcat/Rainbow", from: "4.2.2"),
+        .package(url: "https://github.com/HdrHistogram/hdrhistogram-swift", from: "0.2.0"),
     ],
     targets: [
         .systemLibrary(
@@ -49,7 +50,11 @@ let package = Package(
             name: "Replay", dependencies: ["Wire", "Conntrack", "Scenario", "Report"],
             swiftSettings: strict),
         .target(
-            name: "Simulator", dependencies: ["Wire", "Conntrack", "Scenario"],
+            name: "Simulator",
+            dependencies: [
+                "Wire", "Conntrack", "Scenario",
+                .product(name: "Histogram", package: "hdrhistogram-swift"),
+            ],
             swiftSettings: strict),
         .target(
             name: "LiveKernel", dependencies: ["Wire", "Report", "LinuxCalls"],

@@ -8,23 +8,29 @@ public struct PathEnd: Sendable, Hashable, BitwiseCopyable {
     public var verdict: Verdict
     public var reason: DropReason?
     public var rule: RuleReference?
+    /// What the sender is told, for `.rejected`.
+    public var answer: RejectAnswer?
 
-    init(_ verdict: Verdict, _ reason: DropReason? = nil, _ rule: RuleReference? = nil) {
+    init(
+        _ verdict: Verdict, _ reason: DropReason? = nil, _ rule: RuleReference? = nil,
+        answer: RejectAnswer? = nil
+    ) {
         self.verdict = verdict
         self.reason = reason
         self.rule = rule
+        self.answer = answer
     }
 }
 
 /// One tracked machine: interfaces, rules, settings and its connection table.
 public struct Node: ~Copyable {
-    public private(set) var configuration: NodeConfiguration
+    public internal(set) var configuration: NodeConfiguration
     public internal(set) var table: ConnectionTable
     public internal(set) var ruleset: Ruleset
     public internal(set) var kernelLog: KernelLog
     let namespace = NamespaceIndex.initial
     var settings: TrackerSettings
-    let routing: Routing
+    var routing: Routing
     var plan: PathPlan
     var effects = RuleEffects()
     var transit = PacketInTransit()
@@ -233,7 +239,8 @@ public struct Node: ~Copyable {
                 switch ask(chain, hook, &packet, at: now) {
                 case .accept, .map: continue
                 case .drop(let rule): return PathEnd(.dropped, .rule, rule)
-                case .reject(_, let rule): return PathEnd(.dropped, .rejected, rule)
+                case .reject(let answer, let rule):
+                    return PathEnd(.dropped, .rejected, rule, answer: answer)
                 }
             case .track:
                 if let reason = track(&packet, at: now) { return PathEnd(.dropped, reason) }

@@ -23,6 +23,10 @@ enum EventKind: UInt8, BitwiseCopyable {
     case action
     /// The recorder takes a sample.
     case sample
+    /// A closed workload puts an exchange in the place of one that ended; `index`: the workload.
+    case replacement
+    /// A service has made its answer to a datagram; `index`: the packet in flight.
+    case answerDue
     /// A packet of a raw flood, a scan or a replayed capture; `index`: the workload.
     case rawPacket
 }

@@ -1,0 +1,259 @@
+import Conntrack
+import Wire
+
+// From one machine to the next: out of a socket, through the sender's own tracker if it has one,
+// over a link, through the receiver's CPUs and tracker, into a socket or on.
+
+extension Simulation {
+    // MARK: Out of a host
+
+    /// Sends a TCP segment of a socket.
+    @inline(__always)
+    mutating func send(_ segment: TCPSegment, payload: UInt32, from index: UInt32) {
+        send(
+            segment, payload: payload, sockets[index].key.tuple,
+            from: Int(sockets[index].key.station), to: sockets[index].peer,
+            sockets[index].exchange, sender: index)
+    }
+
+    /// Sends a TCP segment from a host.
+    mutating func send(
+        _ segment: TCPSegment, payload: UInt32, _ tuple: Tuple, from station: Int,
+        to receiver: UInt32, _ exchange: ExchangeReference, sender: UInt32 = .max
+    ) {
+        let transport = UInt32(segment.headerByteCount) &+ payload
+        var packet = Packet(
+            tuple: tuple, networkByteCount: transport &+ Self.headerByteCount(tuple.family),
+            transportByteCount: transport)
+        packet.tcp = segment
+        packet.tcp.sackEdge = segment.acknowledgment
+        packet.health = .dontFragment
+        transmit(Flight(packet, sender: sender, receiver: receiver, exchange), from: station)
+    }
+
+    @inline(__always)
+    static func headerByteCount(_ family: Family) -> UInt32 { family == .ipv4 ? 20 : 40 }
+
+    /// Hands a packet of a host's own to its network.
+    ///
+    /// Returns false where the host itself refused it.
+    @discardableResult
+    mutating func transmit(_ flight: Flight, from station: Int) -> Bool {
+        guard !facts[station].isDead else { return false }
+        let tracker = Int(facts[station].tracker)
+        guard tracker >= 0 else {
+            guard let link = link(from: station, to: flight.packet.tuple) else { return false }
+            carry(flight, over: link)
+            return true
+        }
+        var flight = flight
+        let home = trackers[tracker]
+        home.stats.sent &+= 1
+        let end = home.node.send(&flight.packet, at: Instant(nanoseconds: now))
+        switch end.verdict {
+        case .forwarded:
+            tell(flight.packet, capturedAt: station, flight.packet.outInterface)
+            carry(flight, over: Int(facts[station].firstLink) + Int(flight.packet.outInterface.raw))
+            return true
+        case .local:
+            arrive(flight, at: station)
+            return true
+        case .dropped:
+            dropped(flight, at: home, end)
+            return false
+        }
+    }
+
+    /// The link by which an untracked host sends.
+    private func link(from station: Int, to tuple: Tuple) -> Int? {
+        let first = Int(facts[station].firstLink)
+        if facts[station].linkCount == 1 { return first }
+        for route in routes[station] where route.contains(tuple.destination, tuple.family) {
+            return first + Int(route.interface)
+        }
+        return nil
+    }
+
+    // MARK: Over a link
+
+    /// Puts a packet on a link; where it is not lost, an event will bring it to the other end.
+    @inline(__always)
+    mutating func carry(_ flight: Flight, over link: Int) {
+        let byteCount = flight.packet.networkByteCount
+        hops &+= 1
+        guard let arrival = links[link].carry(byteCount: byteCount, at: now, &dice) else { return }
+        var flight = flight
+        flight.place = UInt32(truncatingIfNeeded: link)
+        let index = flights.insert(flight)
+        queue.push(Event(.arrival, at: arrival, index))
+    }
+
+    /// A packet has reached the other end of its link.
+    mutating func arrival(_ event: Event) {
+        let index = event.index
+        let link = Int(flights[index].place)
+        let station = Int(links[link].station)
+        guard !facts[station].isDead else { return flights.release(index) }
+        let tracker = Int(facts[station].tracker)
+        guard tracker >= 0 else {
+            let flight = flights[index]
+            flights.release(index)
+            if isOwn(flight.packet.tuple.destination, flight.packet.tuple.family, station) {
+                arrive(flight, at: station)
+            }
+            return
+        }
+        flights[index].packet.inInterface = InterfaceIndex(links[link].interface)
+        flights[index].packet.outInterface = .none
+        flights[index].packet.info = .none
+        flights[index].packet.mark = 0
+        flights[index].packet.health.remove(.local)
+        let home = trackers[tracker]
+        if !captures.isEmpty {
+            tell(flights[index].packet, capturedAt: station, flights[index].packet.inInterface)
+        }
+        home.stats.received &+= 1
+        if home.processingTime == 0 {
+            let end = home.node.receive(&flights[index].packet, at: Instant(nanoseconds: now))
+            leave(index, home, end)
+        } else {
+            enqueue(index, home)
+        }
+    }
+
+    /// Whether a host without tracker has the address.
+    @inline(__always)
+    func isOwn(_ address: Address, _ family: Family, _ station: Int) -> Bool {
+        let first = Int(facts[station].firstPrefix)
+        for place in first..<first + Int(facts[station].prefixCount)
+        where prefixes[place].contains(address, family) {
+            return true
+        }
+        return false
+    }
+
+    // MARK: Through a tracked node
+
+    /// A packet waits for a CPU, or is begun at once.
+    private mutating func enqueue(_ index: UInt32, _ home: TrackedNode) {
+        var shortest = 0
+        for cpu in home.cpus.indices {
+            if !home.cpus[cpu].isBusy { return begin(index, home, cpu) }
+            let length = home.cpus[cpu].waiting.count - home.cpus[cpu].head
+            if length < home.cpus[shortest].waiting.count - home.cpus[shortest].head {
+                shortest = cpu
+            }
+        }
+        guard home.cpus[shortest].waiting.count - home.cpus[shortest].head < CPUState.backlog
+        else {
+            home.stats.backlogDrops &+= 1
+            return flights.release(index)
+        }
+        home.cpus[shortest].waiting.append(index)
+    }
+
+    /// A CPU takes a packet up to its last hook.
+    private mutating func begin(_ index: UInt32, _ home: TrackedNode, _ cpu: Int) {
+        let end = home.node.begin(&flights[index].packet, at: Instant(nanoseconds: now))
+        home.cpus[cpu].isBusy = true
+        flights[index].place = UInt32(truncatingIfNeeded: facts[home.station].tracker)
+        // A packet that ended early has kept its CPU busy all the same.
+        if let end { leave(index, home, end) }
+        queue.push(
+            Event(
+                .processed, at: now + home.processingTime, end == nil ? index : .max,
+                extra: UInt32(truncatingIfNeeded: facts[home.station].tracker),
+                small: UInt16(truncatingIfNeeded: cpu)))
+    }
+
+    /// A CPU is done with a packet: the last hook, and the next one that waits.
+    mutating func processed(_ event: Event) {
+        let home = trackers[Int(event.extra)]
+        let cpu = Int(event.small)
+        if event.index != .max {
+            let end = home.node.finish(
+                &flights[event.index].packet, at: Instant(nanoseconds: now))
+            leave(event.index, home, end)
+        }
+        home.cpus[cpu].isBusy = false
+        guard home.cpus[cpu].head < home.cpus[cpu].waiting.count else { return }
+        let next = home.cpus[cpu].waiting[home.cpus[cpu].head]
+        home.cpus[cpu].head += 1
+        if home.cpus[cpu].head == home.cpus[cpu].waiting.count {
+            home.cpus[cpu].waiting.removeAll(keepingCapacity: true)
+            home.cpus[cpu].head = 0
+        }
+        begin(next, home, cpu)
+    }
+
+    /// A packet's way through a node has ended: on, in, or nowhere.
+    @inline(__always)
+    private mutating func leave(_ index: UInt32, _ home: TrackedNode, _ end: PathEnd) {
+        let flight = flights[index]
+        flights.release(index)
+        if flight.packet.info == .invalid { home.stats.invalid &+= 1 }
+        switch end.verdict {
+        case .forwarded:
+            home.stats.forwarded &+= 1
+            if !captures.isEmpty {
+                tell(flight.packet, capturedAt: home.station, flight.packet.outInterface)
+            }
+            carry(
+                flight,
+                over: Int(facts[home.station].firstLink) + Int(flight.packet.outInterface.raw))
+        case .local:
+            home.stats.local &+= 1
+            arrive(flight, at: home.station)
+        case .dropped:
+            dropped(flight, at: home, end)
+        }
+    }
+
+    /// A tracked node has dropped a packet; a `reject` tells its sender.
+    private mutating func dropped(_ flight: Flight, at home: TrackedNode, _ end: PathEnd) {
+        home.stats.dropped &+= 1
+        if let reason = end.reason {
+            home.stats.droppedBy[reason.place] &+= 1
+            countDrop(flight.exchange.workload, reason)
+        }
+        switch end.answer {
+        case nil: break
+        case .tcpReset?:
+            var flight = flight
+            flight.receiver = flight.sender
+            flight.sender = .max
+            refuseFromNode(flight, at: home.station)
+        case .icmp(let code)?, .icmpv6(let code)?:
+            sendUnreachable(about: flight, code: code, from: home.station)
+        }
+    }
+
+    private mutating func refuseFromNode(_ flight: Flight, at station: Int) {
+        refuse(flight, at: station)
+    }
+
+    // MARK: Into a host
+
+    /// A packet has reached a host that has its destination address.
+    mutating func arrive(_ flight: Flight, at station: Int) {
+        switch flight.packet.tuple.protocolNumber {
+        case IPProtocol.tcp: receiveTCP(flight, at: station)
+        case IPProtocol.udp: receiveDatagram(flight, at: station)
+        case IPProtocol.icmp, IPProtocol.icmpv6: receiveMessage(flight, at: station)
+        default: break
+        }
+    }
+
+    /// The listener of a port.
+    @inline(__always)
+    func listener(_ station: Int, _ protocolNumber: UInt8, _ port: UInt16) -> UInt32? {
+        let first = facts[station].firstListener
+        for place in first..<first + facts[station].listenerCount
+        where listeners[Int(place)].port == port
+            && listeners[Int(place)].protocolNumber == protocolNumber
+        {
+            return place
+        }
+        return nil
+    }
+}
