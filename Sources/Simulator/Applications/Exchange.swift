@@ -1,8 +1,8 @@
 import Conntrack
 import Wire
 
-// What an application does with the network once: connect, ask, wait, hold, close, and try again
-// where it failed.
+// What an application does with the network once: look a name up, connect, ask, wait, hold, close,
+// and try again where it failed.
 
 /// Why an attempt failed, as its application sees it.
 public enum FailureReason: UInt8, Sendable, Hashable, CaseIterable, BitwiseCopyable {
@@ -18,10 +18,10 @@ public enum FailureReason: UInt8, Sendable, Hashable, CaseIterable, BitwiseCopya
     case applicationTimeout
     /// No free local port towards the destination.
     case noPort
-    /// The host's own rules or its full table refused the packet (EPERM).
-    case notPermitted
     /// The peer closed before the answer was complete.
     case closedEarly
+    /// The name could not be looked up.
+    case noName
 
     /// The word in series and summaries.
     public var name: String {
@@ -32,37 +32,38 @@ public enum FailureReason: UInt8, Sendable, Hashable, CaseIterable, BitwiseCopya
         case .unreachable: "unreachable"
         case .applicationTimeout: "app_timeout"
         case .noPort: "no_port"
-        case .notPermitted: "not_permitted"
         case .closedEarly: "closed_early"
+        case .noName: "no_name"
         }
     }
 }
 
-/// How a connection ends.
-enum CloseKind: Hashable, BitwiseCopyable {
-    case clientFin, serverFin, reset, abandon
-}
-
 /// Where an exchange stands.
 enum ExchangePhase: UInt8, BitwiseCopyable {
-    case connecting, asking, thinking, holding, backingOff, leaving
+    /// Waits for a name, for a free connection of a pool.
+    case resolving, queueing
+    case connecting, asking, thinking, holding, backingOff
 }
 
 /// One use of the network by an application, over all of its attempts.
 struct Exchange: BitwiseCopyable {
+    /// 0: the place is free.
     var generation: UInt32
     var workload: UInt32
     var phase = ExchangePhase.connecting
+    /// Attempts made.
     var attempt: UInt8 = 0
     /// Questions that are not answered yet, a bit each.
     var openQuestions: UInt8 = 0
     /// Sends of the present question.
     var sends: UInt8 = 0
-    var requestsLeft: UInt16 = 1
+    var requestsLeft: UInt32 = 1
+    var requests: UInt32 = 1
     /// Tells the latest step timer from those before it.
     var stamp: UInt16 = 0
     var socket: UInt32 = .max
-    /// When the first and the present attempt began.
+    var socketGeneration: UInt32 = 0
+    /// When the first and the present attempt began, and the connection was asked for.
     var began: UInt64
     var attemptBegan: UInt64
     var hold: UInt64 = 0
@@ -73,4 +74,9 @@ struct Exchange: BitwiseCopyable {
     var port: UInt16
     var source: Address
     var destination: Address
+    /// The exchange that waits for this one: a lookup's, a proxied caller's.
+    var parent = ExchangeReference.none
+    /// A proxied caller's socket on the proxy, which gets the answer.
+    var front: UInt32 = .max
+    var frontGeneration: UInt32 = 0
 }

@@ -1,4 +1,5 @@
 import Conntrack
+import Scenario
 import Wire
 
 // A synchronised connection: what arrives, what is acknowledged, what is sent again.
@@ -75,7 +76,8 @@ extension Simulation {
             switch sockets[index].state {
             case .finWait1:
                 sockets[index].state = .finWait2
-                sockets[index].deadline = now + TCPNumbers.finTimeout
+                guard sockets[index].isOrphan else { break }
+                sockets[index].deadline = now + facts[Int(sockets[index].key.station)].finTimeout
                 armTimer(index)
             case .closing:
                 endInTimeWait(index)
@@ -142,6 +144,9 @@ extension Simulation {
             sockets[index].aheadEnd = 0
             sockets[index].isFinAhead = false
         }
+        if sockets[index].isServer, flight.exchange != sockets[index].exchange {
+            takeOver(index, flight.exchange)
+        }
         sockets[index].receiveNext = reached
         if endsWithFin {
             takeFin(index)
@@ -194,6 +199,10 @@ extension Simulation {
     }
 
     private mutating func endInTimeWait(_ index: UInt32) {
+        if !sockets[index].isOrphan, !sockets[index].isServer { connectionOver(index) }
+        guard sockets[index].generation != 0 else { return }
+        releaseWorker(index)
+        leavePool(index)
         sockets.enterTimeWait(index, at: now)
     }
 
@@ -309,7 +318,7 @@ extension Simulation {
         sockets[index].timerAt = .max
         if sockets[index].applicationDeadline <= now {
             sockets[index].applicationDeadline = .max
-            serverActs(index)
+            applicationTimer(index)
         } else if sockets[index].deadline <= now {
             retransmit(index)
         }
@@ -329,14 +338,17 @@ extension Simulation {
             resendHandshake(index, isAnswer: false)
             countRetransmittedSYN(workload)
         case .synReceived:
-            guard retries < TCPNumbers.synAckRetries else { return close(index) }
+            guard retries < facts[Int(sockets[index].key.station)].synAckRetries else {
+                return close(index)
+            }
             resendHandshake(index, isAnswer: true)
         case .finWait2: close(index)
         case .abandoned, .datagram: break
         default:
             guard sockets[index].sendUnacked != sockets[index].sendHighest else { return }
             let limit =
-                sockets[index].isOrphan ? TCPNumbers.orphanRetries : TCPNumbers.dataRetries
+                sockets[index].isOrphan
+                ? TCPNumbers.orphanRetries : dataRetries(index)
             guard retries < limit else { return fail(index, .timeout) }
             sockets[index].retransmits = retries + 1
             reduceWindow(index, to: 1)
@@ -346,6 +358,12 @@ extension Simulation {
             sockets[index].sendNext = firstSegmentEnd(index)
             sockets[index].deadline = now + timeout(index)
         }
+    }
+
+    private func dataRetries(_ index: UInt32) -> UInt8 {
+        let workload = sockets[index].exchange.workload
+        if workload != .max, workloads[Int(workload)].flow.flow.retry.syn == .none { return 0 }
+        return facts[Int(sockets[index].key.station)].dataRetries
     }
 
     private mutating func resendHandshake(_ index: UInt32, isAnswer: Bool) {

@@ -1,4 +1,5 @@
 import Conntrack
+import Scenario
 import Wire
 
 // TCP endpoints as connection tracking sees them: what they send, in which order, with which
@@ -18,12 +19,11 @@ enum TCPNumbers {
     static let firstTimeout: UInt64 = 1_000_000_000
     static let shortestTimeout: UInt64 = 200_000_000
     static let longestTimeout: UInt64 = 120_000_000_000
-    /// `tcp_synack_retries`, `tcp_retries2`, and the retries of a socket nobody owns any more.
-    static let synAckRetries: UInt8 = 5
-    static let dataRetries: UInt8 = 15
+    /// Retries of a socket nobody owns any more.
     static let orphanRetries: UInt8 = 8
-    /// `tcp_fin_timeout`: how long an orphan waits for the peer's FIN.
-    static let finTimeout: UInt64 = 60_000_000_000
+    /// `tcp_keepalive_probes`, `tcp_keepalive_intvl`.
+    static let keepAliveProbes: UInt8 = 9
+    static let keepAliveInterval: UInt64 = 75_000_000_000
 }
 
 extension Simulation {
@@ -34,14 +34,17 @@ extension Simulation {
     /// Returns the socket, or `nil` where no port is free.
     mutating func connect(
         _ station: Int, from local: Address, to remote: Address, _ port: UInt16,
-        _ family: Family, _ exchange: ExchangeReference
+        _ family: Family, _ exchange: ExchangeReference, _ choice: Scenario.Flow.SourcePort
     ) -> UInt32? {
         sockets.expire(at: now)
         var key = SocketKey(
             station, IPProtocol.tcp, family, local: local, 0, remote: remote, port)
-        guard let (free, lane) = sockets.takePort(for: key, facts[station].ports, &dice) else {
-            return nil
-        }
+        let second: UInt64 = 1_000_000_000
+        let reusingFrom = facts[station].reusesTimeWait && now > second ? now - second : nil
+        guard
+            let (free, lane) = sockets.takePort(
+                for: key, facts[station].ports, choice, reusingFrom: reusingFrom, &dice)
+        else { return nil }
         key.localPort = free
         var socket = Socket(
             key, .synSent, isServer: false, sequence: initialSequence(key),
@@ -79,6 +82,12 @@ extension Simulation {
     private mutating func accept(_ flight: Flight, _ listener: UInt32, _ station: Int) {
         let packet = flight.packet
         let place = Int(listener)
+        let waiting = listeners[place].waiting.count - listeners[place].waitingHead
+        if waiting >= Int(listeners[place].backlog) {
+            // Nobody takes the connections that are there: no more are let in.
+            listeners[place].overflowCount &+= 1
+            return
+        }
         if listeners[place].halfOpenCount >= listeners[place].backlog {
             listeners[place].overflowCount &+= 1
             return answerWithCookie(flight, station)
@@ -155,7 +164,10 @@ extension Simulation {
         let segment = flight.packet.tcp
         guard
             let listener = listener(station, IPProtocol.tcp, flight.packet.tuple.destinationPart)
-        else { return refuse(flight, at: station) }
+        else {
+            if facts[station].rejectsClosedPorts { refuse(flight, at: station) }
+            return
+        }
         if segment.flags.contains(.rst) { return }
         if segment.flags.contains(.ack) {
             if !segment.flags.contains(.syn), acceptCookie(flight, listener, station) { return }
@@ -224,6 +236,7 @@ extension Simulation {
     /// A segment for a socket.
     private mutating func deliver(_ flight: Flight, to index: UInt32) {
         if flight.sender != .max { sockets[index].peer = flight.sender }
+        sockets[index].heardAt = now
         switch sockets[index].state {
         case .abandoned, .datagram: return
         case .synSent: deliver(flight, toSynSent: index)
@@ -299,6 +312,8 @@ extension Simulation {
     /// Takes a socket away, silently.
     mutating func close(_ index: UInt32) {
         leaveBacklog(index)
+        releaseWorker(index)
+        leavePool(index)
         sockets.remove(index)
     }
 
@@ -307,17 +322,19 @@ extension Simulation {
         let exchange = sockets[index].exchange
         let isClient = !sockets[index].isServer && !sockets[index].isOrphan
         close(index)
-        if isClient { connectionFailed(exchange, reason) }
+        if isClient { connectionFailed(index, exchange, reason) }
     }
 
     /// The application closes: a FIN follows what is queued, or a RST where `isAbrupt`.
     mutating func shutDown(_ index: UInt32, isAbrupt: Bool = false) {
         switch sockets[index].state {
-        case .synSent, .synReceived:
-            close(index)
+        case .synSent, .synReceived: close(index)
+        case .datagram: closeDatagram(index)
+        case .abandoned: break
         case .established, .closeWait:
             sockets[index].isOrphan = true
             sockets[index].applicationDeadline = .max
+            leavePool(index)
             if isAbrupt {
                 sendReset(index)
                 close(index)
@@ -325,7 +342,11 @@ extension Simulation {
                 sockets[index].isFinQueued = true
                 sendQueued(index)
             }
-        default: sockets[index].isOrphan = true
+        default:
+            sockets[index].isOrphan = true
+            guard sockets[index].state == .finWait2 else { return }
+            sockets[index].deadline = now + facts[Int(sockets[index].key.station)].finTimeout
+            armTimer(index)
         }
     }
 

@@ -82,6 +82,9 @@ struct Socket: BitwiseCopyable {
     var isServer: Bool
     /// Server side: a request is there, and its answer is being made.
     var isAnswering = false
+    var hasWorker = false
+    /// Client side: one of a pool's connections.
+    var isPooled = false
     /// Nobody reads any more: the application has closed it.
     var isOrphan = false
     /// Retransmissions in a row.
@@ -118,6 +121,8 @@ struct Socket: BitwiseCopyable {
     var applicationDeadline: UInt64 = .max
     /// When the earliest event for this socket's timers comes.
     var timerAt: UInt64 = .max
+    /// When the peer was heard last.
+    var heardAt: UInt64 = 0
     /// When the segment that is measured was sent.
     var sentAt: UInt64
     var generation: UInt32
@@ -131,7 +136,8 @@ struct Socket: BitwiseCopyable {
     /// Server side: what the application reads and answers, and how often.
     var requestByteCount: UInt32 = 0
     var responseByteCount: UInt32 = 0
-    var requestsLeft: UInt16 = 0
+    var requestsLeft: UInt32 = 0
+    var pushesLeft: UInt32 = 0
     /// Server side: the place of the listener that accepted it.
     var listener: UInt32 = .max
 

@@ -1,4 +1,5 @@
 import Conntrack
+import Scenario
 import Wire
 
 // All sockets of all hosts, and the connections in TIME-WAIT, behind one hash. A client takes its
@@ -13,14 +14,6 @@ struct PortLane: BitwiseCopyable {
     var cursor: UInt32
     var usedCount: UInt32 = 0
     var next: UInt32 = .max
-}
-
-/// A host's ephemeral ports: `net.ipv4.ip_local_port_range`.
-struct PortRange: Hashable, BitwiseCopyable {
-    var first: UInt16 = 32768
-    var last: UInt16 = 60999
-
-    var count: UInt32 { UInt32(last) - UInt32(first) + 1 }
 }
 
 /// What a packet's addresses and ports lead to.
@@ -88,11 +81,6 @@ struct SocketTable {
             }
         }
         return .nothing
-    }
-
-    private func isTaken(_ key: SocketKey) -> Bool {
-        if case .nothing = search(key) { return false }
-        return true
     }
 
     // MARK: Opening and closing
@@ -216,29 +204,53 @@ struct SocketTable {
 
     /// A free port for `key`, whose own local port does not count, and the lane it comes from.
     ///
+    /// `reusingFrom`: a connection whose TIME-WAIT began before may give up its port.
     /// Returns `nil` where every port of the range is in use towards this destination.
     mutating func takePort(
-        for key: SocketKey, _ range: PortRange, _ dice: inout Dice
+        for key: SocketKey, _ range: ClosedRange<UInt16>, _ choice: Scenario.Flow.SourcePort,
+        reusingFrom: UInt64?, _ dice: inout Dice
     ) -> (port: UInt16, lane: UInt32)? {
         let lane = lane(of: key, &dice)
-        guard lanes[Int(lane)].usedCount < range.count else { return nil }
-        let start = lanes[Int(lane)].cursor
         var key = key
+        if case .fixed(let port) = choice {
+            key.localPort = port
+            guard makeFree(key, reusingFrom) else { return nil }
+            lanes[Int(lane)].usedCount += 1
+            return (port, lane)
+        }
+        let count = UInt32(range.upperBound - range.lowerBound) + 1
+        guard lanes[Int(lane)].usedCount < count || reusingFrom != nil else { return nil }
+        let start = lanes[Int(lane)].cursor
+        let isScattered = choice != .sequential && count > 1
         // Even offsets first, then the odd ones: even ports are for whoever connects.
-        for parity in UInt32(0)..<2 {
+        for parity in UInt32(0)..<(isScattered ? 2 : 1) {
             var step: UInt32 = 0
-            while step < range.count {
-                let offset = ((start &+ step) % range.count) & ~1 | parity
-                step += 2
-                guard offset < range.count else { continue }
-                key.localPort = range.first + UInt16(truncatingIfNeeded: offset)
-                if isTaken(key) { continue }
-                if parity == 0 { lanes[Int(lane)].cursor = (start &+ step) % range.count }
+            while step < count {
+                var offset = (start &+ step) % count
+                step += isScattered ? 2 : 1
+                if isScattered { offset = offset & ~1 | parity }
+                guard offset < count else { continue }
+                key.localPort = range.lowerBound + UInt16(truncatingIfNeeded: offset)
+                guard makeFree(key, reusingFrom) else { continue }
+                if parity == 0 { lanes[Int(lane)].cursor = (start &+ step) % count }
                 lanes[Int(lane)].usedCount += 1
                 return (key.localPort, lane)
             }
         }
         return nil
+    }
+
+    /// Whether the key is free, or becomes so because its TIME-WAIT may be cut short.
+    private mutating func makeFree(_ key: SocketKey, _ reusingFrom: UInt64?) -> Bool {
+        switch search(key) {
+        case .nothing: return true
+        case .socket: return false
+        case .timeWait(let index):
+            guard let reusingFrom, waits[index].expiry - Self.timeWaitDuration <= reusingFrom
+            else { return false }
+            removeWait(index)
+            return true
+        }
     }
 
     private mutating func leaveLane(_ lane: UInt32) {

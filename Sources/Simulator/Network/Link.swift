@@ -1,77 +1,98 @@
 import Conntrack
+import Scenario
 
 /// What one direction of a link does to packets.
-struct LinkSettings: Hashable, BitwiseCopyable {
-    /// Nanoseconds a packet travels.
-    var delay: UInt64 = 0
-    /// Nanoseconds that chance adds at most; packets keep their order.
-    var jitter: UInt64 = 0
-    /// Chance of loss in parts of 2^32; `.max` loses everything.
-    var loss: UInt32 = 0
-    /// Bits per second; 0 is no limit.
-    var bitsPerSecond: UInt64 = 0
-    var isDown = false
+struct LinkSettings {
+    /// Nanoseconds a packet travels, and what chance adds.
+    var delay: Scenario.Distribution
+    var jitter: Scenario.Distribution
+    /// Chances in parts of 2^32: lost, doubled, overtaken.
+    var loss: UInt64
+    var duplicates: UInt64
+    var late: UInt64
+    var lateness: Scenario.Distribution
+    /// 0: no limit.
+    var nanosecondsPerByte: Double
+    /// Bytes that may wait for their turn.
+    var queueByteCount: Double
+    var isDown: Bool
+}
 
-    /// Packets a full transmit queue holds back: the default length of a device's queue.
-    static let queueLength: UInt64 = 1000
+/// When a packet reaches the other end of a link.
+struct Passage: BitwiseCopyable {
+    var arrival: UInt64
+    /// When a second copy does; `.max`: there is none.
+    var copyArrival: UInt64 = .max
 }
 
 /// One direction of a link between two machines.
-struct LinkDirection: BitwiseCopyable {
-    var settings: LinkSettings
+struct LinkDirection {
+    var settings: LinkSettings {
+        didSet { latestArrival = 0 }
+    }
     /// Where it ends: the station and its interface there.
     var station: UInt32
     var interface: UInt8
     /// The link's other direction.
     var opposite: UInt32
+    /// Whether there is another end.
+    var isOpen: Bool
     /// When the sender's device has sent everything given to it.
-    var freeAt: UInt64 = 0
-    /// When the latest packet arrives: none overtakes it.
-    var latestArrival: UInt64 = 0
+    private var freeAt: UInt64 = 0
+    /// When the latest packet arrives: none overtakes it but a late one's followers.
+    private var latestArrival: UInt64 = 0
 
-    var packetCount: UInt64 = 0
-    var lostCount: UInt64 = 0
-    var overflowCount: UInt64 = 0
+    private(set) var packetCount: UInt64 = 0
+    private(set) var lostCount: UInt64 = 0
+    private(set) var overflowCount: UInt64 = 0
+
+    init(
+        settings: LinkSettings, station: UInt32, interface: UInt8, opposite: UInt32, isOpen: Bool
+    ) {
+        self.settings = settings
+        self.station = station
+        self.interface = interface
+        self.opposite = opposite
+        self.isOpen = isOpen
+    }
 
     /// Takes a packet at `now` and says when it arrives; `nil` where it is lost.
     @inline(__always)
-    mutating func carry(byteCount: UInt32, at now: UInt64, _ dice: inout Dice) -> UInt64? {
+    mutating func carry(
+        byteCount: UInt32, at now: UInt64, _ sampler: inout Sampler
+    ) -> Passage? {
         packetCount &+= 1
-        if settings.isDown || settings.loss != 0 {
-            let isLost =
-                settings.isDown || settings.loss == .max
-                || UInt32(truncatingIfNeeded: dice.next() >> 32) < settings.loss
-            if isLost {
-                lostCount &+= 1
-                return nil
-            }
+        guard isOpen, !settings.isDown, !happens(settings.loss, &sampler) else {
+            lostCount &+= 1
+            return nil
         }
         var leaves = now
-        if settings.bitsPerSecond != 0 {
-            let frame = UInt64(byteCount) &+ 14
-            let time = frame &* 8_000_000_000 / settings.bitsPerSecond
+        if settings.nanosecondsPerByte != 0 {
             let start = max(now, freeAt)
-            if start &- now > time &* LinkSettings.queueLength {
+            let waiting = Double(start - now) / settings.nanosecondsPerByte
+            guard waiting <= settings.queueByteCount else {
                 overflowCount &+= 1
                 return nil
             }
-            freeAt = start &+ time
+            freeAt = start + UInt64(Double(byteCount + 14) * settings.nanosecondsPerByte)
             leaves = freeAt
         }
-        var arrival = leaves &+ settings.delay
-        if settings.jitter != 0 {
-            arrival &+= (dice.next() >> 32) &* settings.jitter >> 32
+        var time = sampler.draw(settings.delay, limit: 1e15)
+        if settings.jitter != .constant(0) { time += sampler.draw(settings.jitter, limit: 1e15) }
+        var arrival = leaves &+ UInt64(time)
+        if happens(settings.late, &sampler) {
+            arrival &+= UInt64(sampler.draw(settings.lateness, limit: 1e15))
+        } else {
+            arrival = max(arrival, latestArrival)
+            latestArrival = arrival
         }
-        // Two packets of one direction do not overtake each other.
-        arrival = max(arrival, latestArrival)
-        latestArrival = arrival
-        return arrival
+        var passage = Passage(arrival: arrival)
+        if happens(settings.duplicates, &sampler) { passage.copyArrival = arrival }
+        return passage
     }
 
-    /// Changes what the link does; packets on their way keep their arrival, and those that follow
-    /// may overtake them.
-    mutating func change(_ settings: LinkSettings) {
-        self.settings = settings
-        latestArrival = 0
+    @inline(__always)
+    private func happens(_ share: UInt64, _ sampler: inout Sampler) -> Bool {
+        share != 0 && sampler.next() >> 32 < share
     }
 }

@@ -1,4 +1,5 @@
 import Conntrack
+import Scenario
 import Wire
 
 // From one machine to the next: out of a socket, through the sender's own tracker if it has one,
@@ -71,7 +72,7 @@ extension Simulation {
         for route in routes[station] where route.contains(tuple.destination, tuple.family) {
             return first + Int(route.interface)
         }
-        return nil
+        return facts[station].linkCount > 0 ? first : nil
     }
 
     // MARK: Over a link
@@ -81,11 +82,15 @@ extension Simulation {
     mutating func carry(_ flight: Flight, over link: Int) {
         let byteCount = flight.packet.networkByteCount
         hops &+= 1
-        guard let arrival = links[link].carry(byteCount: byteCount, at: now, &dice) else { return }
+        guard let passage = links[link].carry(byteCount: byteCount, at: now, &linkChance) else {
+            return
+        }
         var flight = flight
         flight.place = UInt32(truncatingIfNeeded: link)
-        let index = flights.insert(flight)
-        queue.push(Event(.arrival, at: arrival, index))
+        queue.push(Event(.arrival, at: passage.arrival, flights.insert(flight)))
+        if passage.copyArrival != .max {
+            queue.push(Event(.arrival, at: passage.copyArrival, flights.insert(flight)))
+        }
     }
 
     /// A packet has reached the other end of its link.
@@ -113,7 +118,7 @@ extension Simulation {
             tell(flights[index].packet, capturedAt: station, flights[index].packet.inInterface)
         }
         home.stats.received &+= 1
-        if home.processingTime == 0 {
+        if home.isInstant {
             let end = home.node.receive(&flights[index].packet, at: Instant(nanoseconds: now))
             leave(index, home, end)
         } else {
@@ -134,22 +139,15 @@ extension Simulation {
 
     // MARK: Through a tracked node
 
-    /// A packet waits for a CPU, or is begun at once.
+    /// A packet waits for its CPU, or is begun at once.
     private mutating func enqueue(_ index: UInt32, _ home: TrackedNode) {
-        var shortest = 0
-        for cpu in home.cpus.indices {
-            if !home.cpus[cpu].isBusy { return begin(index, home, cpu) }
-            let length = home.cpus[cpu].waiting.count - home.cpus[cpu].head
-            if length < home.cpus[shortest].waiting.count - home.cpus[shortest].head {
-                shortest = cpu
-            }
-        }
-        guard home.cpus[shortest].waiting.count - home.cpus[shortest].head < CPUState.backlog
-        else {
+        let cpu = home.cpu(for: flights[index].packet.tuple)
+        if !home.cpus[cpu].isBusy { return begin(index, home, cpu) }
+        guard home.cpus[cpu].waiting.count - home.cpus[cpu].head < CPUState.backlog else {
             home.stats.backlogDrops &+= 1
             return flights.release(index)
         }
-        home.cpus[shortest].waiting.append(index)
+        home.cpus[cpu].waiting.append(index)
     }
 
     /// A CPU takes a packet up to its last hook.
@@ -161,7 +159,7 @@ extension Simulation {
         if let end { leave(index, home, end) }
         queue.push(
             Event(
-                .processed, at: now + home.processingTime, end == nil ? index : .max,
+                .processed, at: now + home.processingTime(), end == nil ? index : .max,
                 extra: UInt32(truncatingIfNeeded: facts[home.station].tracker),
                 small: UInt16(truncatingIfNeeded: cpu)))
     }
@@ -249,10 +247,10 @@ extension Simulation {
     func listener(_ station: Int, _ protocolNumber: UInt8, _ port: UInt16) -> UInt32? {
         let first = facts[station].firstListener
         for place in first..<first + facts[station].listenerCount
-        where listeners[Int(place)].port == port
+        where listeners[Int(place)].ports.contains(port)
             && listeners[Int(place)].protocolNumber == protocolNumber
         {
-            return place
+            return listeners[Int(place)].behaviour == .refuse ? nil : place
         }
         return nil
     }

@@ -1,11 +1,12 @@
 import Conntrack
+import Scenario
 import Wire
 
 // The machines of a run. What every packet asks is in flat arrays; names and the like are kept
 // apart.
 
 /// What every packet asks about a machine.
-struct StationFacts: BitwiseCopyable {
+struct StationFacts {
     /// Its place among the tracked nodes, or -1.
     var tracker: Int32 = -1
     /// Its interfaces are the links from `firstLink` on.
@@ -16,13 +17,23 @@ struct StationFacts: BitwiseCopyable {
     var prefixCount: UInt32 = 0
     var firstListener: UInt32 = 0
     var listenerCount: UInt32 = 0
-    var ports = PortRange()
-    /// `tcp_syn_retries`.
+    /// `ip_local_port_range`.
+    var ports: ClosedRange<UInt16> = 32768...60999
+    /// `tcp_syn_retries`, `tcp_synack_retries`, `tcp_retries2`.
     var synRetries: UInt8 = 6
+    var synAckRetries: UInt8 = 5
+    var dataRetries: UInt8 = 15
+    /// `tcp_fin_timeout`, nanoseconds.
+    var finTimeout: UInt64 = 60_000_000_000
+    /// `tcp_tw_reuse`.
+    var reusesTimeWait = false
+    /// Not there yet, or gone for good; about to go.
+    var isAbsent = false
+    var isLeaving = false
     /// Switched off: neither answers nor forwards.
     var isDead = false
-    /// Answers UDP datagrams to closed ports.
-    var answersUnreachable = true
+    /// Answers what comes to closed ports.
+    var rejectsClosedPorts = true
 }
 
 /// An address prefix, and what lies behind it.
@@ -44,17 +55,30 @@ struct RouteEntry: BitwiseCopyable {
     }
 }
 
-/// A port somebody listens on.
-struct Listener: BitwiseCopyable {
+/// Ports somebody listens on.
+struct ListenerState {
     var protocolNumber: UInt8
-    var port: UInt16
+    var ports: ClosedRange<UInt16>
+    var behaviour: Behaviour
     /// Half-open connections it keeps at most.
     var backlog: UInt32 = 4096
     var halfOpenCount: UInt32 = 0
     /// SYNs that met a full backlog.
     var overflowCount: UInt32 = 0
-    /// Nanoseconds the application takes for an answer.
-    var serviceTime: UInt64 = 0
+    /// Nanoseconds from a request to its answer.
+    var processing: Scenario.Distribution
+    /// Requests in work at once, how many are, and who waits.
+    var workers: Int?
+    var busyCount = 0
+    var waiting: [(socket: UInt32, generation: UInt32)] = []
+    var waitingHead = 0
+    var sampler: Sampler
+
+    enum Behaviour: Hashable, BitwiseCopyable {
+        case serve, silent, refuse
+        /// Passes requests on by exchanges of a workload.
+        case proxy(workload: Int)
+    }
 }
 
 /// What a person calls a machine and its interfaces.
@@ -70,17 +94,42 @@ final class TrackedNode {
     var node: Node
     let station: Int
     /// Nanoseconds a CPU works on a packet; 0: none, and packets never overlap.
-    var processingTime: UInt64
+    var processing: Scenario.Distribution
+    let steering: Scenario.Steering
     var cpus: [CPUState]
+    private var turn = 0
+    private var sampler: Sampler
     /// When each collector event is due, to know a stale one.
     var collectorAt: UInt64 = .max
     var stats = NodeStats()
 
-    init(_ node: consuming Node, station: Int, cpus: Int, processingTime: UInt64) {
+    init(_ node: consuming Node, station: Int, _ description: Scenario.Node, seed: UInt64) {
         self.node = node
         self.station = station
-        self.processingTime = processingTime
-        self.cpus = Array(repeating: CPUState(), count: max(1, cpus))
+        processing = description.processing
+        steering = description.steering
+        cpus = Array(repeating: CPUState(), count: max(1, description.cpus))
+        sampler = Sampler(seed: seed)
+    }
+
+    /// Whether packets go through at once and never overlap.
+    var isInstant: Bool { processing == .constant(0) }
+
+    /// Nanoseconds a CPU works on the next packet.
+    func processingTime() -> UInt64 { UInt64(sampler.draw(processing, limit: 1e12)) }
+
+    /// The CPU a packet goes to.
+    func cpu(for tuple: Tuple) -> Int {
+        if cpus.count == 1 { return 0 }
+        switch steering {
+        case .flowHash:
+            let hash = SocketKey(receiving: tuple, at: 0).hash
+            return Int(truncatingIfNeeded: (hash >> 20) % UInt64(cpus.count))
+        case .roundRobin:
+            turn = (turn + 1) % cpus.count
+            return turn
+        case .random: return Int(sampler.below(UInt32(cpus.count)))
+        }
     }
 }
 

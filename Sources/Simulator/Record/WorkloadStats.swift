@@ -18,6 +18,7 @@ struct WorkloadStats {
     var answers: UInt64 = 0
     var refusedSends: UInt64 = 0
     var unanswered: UInt64 = 0
+    var repeatedQuestions: UInt64 = 0
     var unreachable: UInt64 = 0
     /// Packets that nodes dropped, by `DropReason.inOrder`.
     var droppedBy = [UInt64](repeating: 0, count: DropReason.inOrder.count)

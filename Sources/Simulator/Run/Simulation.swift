@@ -19,7 +19,8 @@ struct Simulation: ~Copyable {
     var names: [StationNames] = []
     var prefixes: [RouteEntry] = []
     var routes: [[RouteEntry]] = []
-    var listeners: [Listener] = []
+    var listeners: [ListenerState] = []
+    var pools: [PoolState] = []
     var links: [LinkDirection] = []
     var trackers: [TrackedNode] = []
 
@@ -34,7 +35,13 @@ struct Simulation: ~Copyable {
     var hops: UInt64 = 0
     var eventCount: UInt64 = 0
 
-    init(seed: UInt64) { dice = Dice(seed: seed) }
+    /// What becomes of packets on links.
+    var linkChance: Sampler
+
+    init(seed: UInt64) {
+        dice = Dice(seed: seed)
+        linkChance = Sampler(seed: seed ^ 0x6c69_6e6b)
+    }
 
     /// Prepares what happens by itself: collectors and workloads.
     mutating func start() {

@@ -1,16 +1,15 @@
 import Conntrack
+import Scenario
 import Wire
 
 /// Packets without an application behind them.
 struct RawPlan {
     enum Kind {
-        /// SYNs from addresses that may not exist.
-        case synFlood
-        /// Datagrams from addresses that may not exist.
-        case udpFlood
-        /// SYNs to one port after another.
+        /// SYNs or datagrams from addresses that may not exist.
+        case flood
+        /// One packet to each port.
         case scan
-        /// The packets of a capture, with their gaps.
+        /// The packets of a capture, with their gaps times `gapFactor`; 0 loops have no end.
         case replay([CapturedPacket], gapFactor: Double, loops: Int)
     }
 
@@ -24,15 +23,14 @@ struct RawPlan {
     var kind: Kind
     /// Where the packets enter the network.
     var station: Int
+    var isDatagram = false
     /// Source addresses, drawn by chance; empty: the workload's own.
     var sources: [SourceRange] = []
-    /// Destination ports, in turn.
-    var ports: ClosedRange<UInt16> = 1...1
+    var sourcePorts: ClosedRange<UInt16> = 1024...65_535
     /// Payload bytes of a datagram.
-    var byteCount: UInt32 = 64
+    var size = Scenario.Distribution.constant(64)
     /// A replayed capture: what comes next.
     var cursor = 0
     var loopsDone = 0
     var loopBegan: UInt64 = 0
-    var portCursor: UInt32 = 0
 }

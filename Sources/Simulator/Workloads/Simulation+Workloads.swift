@@ -1,4 +1,5 @@
 import Conntrack
+import Scenario
 import Wire
 
 // When exchanges begin: open workloads by their arrivals, whatever happens; closed ones keep as
@@ -114,9 +115,7 @@ extension Simulation {
     }
 
     func synRetries(_ workload: UInt32, _ station: Int) -> UInt8 {
-        if workload != .max, let retries = workloads[Int(workload)].flow.synRetries {
-            return retries
-        }
+        if workload != .max, workloads[Int(workload)].flow.flow.retry.syn == .none { return 0 }
         return facts[station].synRetries
     }
 
@@ -129,13 +128,14 @@ extension Simulation {
         else { return }
         switch raw.kind {
         case .replay: return replayPacket(index)
-        case .synFlood: sendRawSYN(index, workloads[index].nextTarget(.ipv4).port)
-        case .scan:
-            let size = UInt32(raw.ports.upperBound - raw.ports.lowerBound) + 1
-            let offset = UInt16(truncatingIfNeeded: raw.portCursor % size)
-            workloads[index].raw?.portCursor &+= 1
-            sendRawSYN(index, raw.ports.lowerBound + offset)
-        case .udpFlood: sendRawDatagram(index)
+        case .flood, .scan:
+            var count: UInt32 = 1
+            if case .bursts(let size, _) = workloads[index].arrivals { count = size }
+            for _ in 0..<count where workloads[index].left > 0 { sendRaw(index, raw) }
+        }
+        guard workloads[index].left > 0 else {
+            workloads[index].isRunning = false
+            return
         }
         scheduleArrival(index, after: now)
     }
@@ -159,14 +159,27 @@ extension Simulation {
         return workloads[index].nextSource().address
     }
 
-    private mutating func sendRawSYN(_ index: Int, _ port: UInt16) {
+    /// Sends one packet of a flood or a scan.
+    private mutating func sendRaw(_ index: Int, _ raw: RawPlan) {
         let source = rawSource(index)
-        let target = workloads[index].nextTarget(source.family)
+        guard let target = workloads[index].nextTarget(source.family) else { return }
+        workloads[index].left -= 1
+        workloads[index].stats.sent &+= 1
         let draw = workloads[index].sampler.next()
+        let ports = UInt64(raw.sourcePorts.upperBound - raw.sourcePorts.lowerBound) + 1
         let tuple = Tuple(
-            source.family, IPProtocol.tcp, source: source.address,
-            UInt16(1024 + UInt32(truncatingIfNeeded: draw & 0xffff) % 64_512),
-            destination: target.address, port)
+            source.family, raw.isDatagram ? IPProtocol.udp : IPProtocol.tcp,
+            source: source.address,
+            raw.sourcePorts.lowerBound + UInt16(truncatingIfNeeded: (draw & 0xffff_ffff) % ports),
+            destination: target.address, target.port)
+        let reference = ExchangeReference(
+            index: .max, generation: 0, workload: UInt32(index))
+        if raw.isDatagram {
+            let byteCount = workloads[index].byteCount(raw.size)
+            sendDatagram(
+                byteCount, question: 0, tuple, from: raw.station, to: .max, reference)
+            return
+        }
         var segment = TCPSegment()
         segment.flags = .syn
         segment.sequence = UInt32(truncatingIfNeeded: draw >> 32)
@@ -174,28 +187,7 @@ extension Simulation {
         segment.options = [.present, .windowScale, .sackPermitted]
         segment.windowScale = TCPNumbers.windowScale
         segment.headerByteCount = 40
-        workloads[index].stats.sent &+= 1
-        let reference = ExchangeReference(
-            index: .max, generation: 0, workload: UInt32(index))
-        send(
-            segment, payload: 0, tuple, from: workloads[index].raw?.station ?? 0, to: .max,
-            reference)
-    }
-
-    private mutating func sendRawDatagram(_ index: Int) {
-        let source = rawSource(index)
-        let target = workloads[index].nextTarget(source.family)
-        let draw = workloads[index].sampler.next()
-        let tuple = Tuple(
-            source.family, IPProtocol.udp, source: source.address,
-            UInt16(1024 + UInt32(truncatingIfNeeded: draw & 0xffff) % 64_512),
-            destination: target.address, target.port)
-        workloads[index].stats.sent &+= 1
-        let reference = ExchangeReference(
-            index: .max, generation: 0, workload: UInt32(index))
-        sendDatagram(
-            workloads[index].raw?.byteCount ?? 64, question: 0, tuple,
-            from: workloads[index].raw?.station ?? 0, to: .max, reference)
+        send(segment, payload: 0, tuple, from: raw.station, to: .max, reference)
     }
 
     // MARK: A replayed capture
@@ -207,7 +199,7 @@ extension Simulation {
         if raw.cursor == 0 { workloads[index].raw?.loopBegan = now }
         if raw.cursor == packets.count {
             workloads[index].raw?.loopsDone += 1
-            guard raw.loopsDone + 1 < loops else {
+            guard loops == 0 || raw.loopsDone + 1 < loops else {
                 workloads[index].isRunning = false
                 return
             }

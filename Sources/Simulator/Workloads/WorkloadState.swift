@@ -1,34 +1,28 @@
 import Conntrack
+import Scenario
 import Wire
 
 // A workload as it runs: where from, where to, how often, and what each of its exchanges does.
 
 /// What a workload's exchanges do.
 struct FlowPlan {
-    var isDatagram = false
-    var requests = Distribution.constant(1)
-    /// Seconds between an answer and the next request.
-    var think = Distribution.constant(0)
-    /// Seconds between the last answer and the end.
-    var hold = Distribution.constant(0)
-    /// Bytes.
-    var request = Distribution.constant(200)
-    var response = Distribution.constant(1000)
-    var close = CloseKind.clientFin
-    /// Attempts of an application, nanoseconds between them, and for each of them.
-    var attempts: UInt8 = 1
-    var backoff: UInt64 = 1_000_000_000
+    var transport = Scenario.Transport.tcp
+    var flow = Scenario.Flow()
+    /// Nanoseconds.
     var timeout = UInt64.max
-    /// SYN retransmissions, where the workload says so.
-    var synRetries: UInt8?
-    /// Datagrams: questions at once from one socket, how often each is sent, and after how long.
-    var questions: UInt8 = 1
-    var questionSends: UInt8 = 2
+    var connectTimeout = UInt64.max
+    var keepAlive = UInt64.max
+    /// Datagrams: nanoseconds until a question without answer is asked again.
     var questionTimeout: UInt64 = 5_000_000_000
-    /// A question without answer is no failure: the next one follows.
-    var goesOnWithoutAnswer = false
-    /// The local port; 0 takes a free one.
-    var sourcePort: UInt16 = 0
+    /// Datagrams that are questions of a resolver: how many at once.
+    var questions: UInt8 = 1
+    /// The workload that looks names up before each exchange of this one.
+    var resolver: Int?
+
+    /// Every request has a socket of its own, as a resolver's names have.
+    var opensSocketPerRequest = false
+
+    var isDatagram: Bool { transport != .tcp }
 }
 
 /// Addresses a workload sends from: a stretch of one machine's.
@@ -46,13 +40,75 @@ struct SourceAddress {
     var address: (family: Family, address: Address)
 }
 
-/// Where a workload sends to.
-struct TargetAddress: BitwiseCopyable {
-    var family: Family
-    var address: Address
-    var port: UInt16
-    /// Its share among the targets.
-    var weight: UInt32 = 1
+/// Addresses and ports a workload sends to.
+struct TargetPlan {
+    struct Choice {
+        var family: Family
+        var first: Address
+        var count: UInt64
+        var weight: Double
+    }
+
+    var choices: [Choice]
+    var ports: ClosedRange<UInt16>
+    var spread: Scenario.Target.Spread
+    private var cursor: UInt64 = 0
+
+    init(_ choices: [Choice], ports: ClosedRange<UInt16>, _ spread: Scenario.Target.Spread) {
+        self.choices = choices
+        self.ports = ports
+        self.spread = spread
+    }
+
+    private var portCount: UInt64 { UInt64(ports.upperBound - ports.lowerBound) + 1 }
+
+    /// The next address and port of a family; `nil` where there is none.
+    mutating func next(
+        _ family: Family, _ sampler: inout Sampler
+    ) -> (address: Address, port: UInt16)? {
+        if choices.count == 1, choices[0].family == family, choices[0].count == 1,
+            portCount == 1
+        {
+            return (choices[0].first, ports.lowerBound)
+        }
+        let fitting = choices.filter { $0.family == family }
+        guard let first = fitting.first else { return nil }
+        switch spread {
+        case .first: return (first.first, ports.lowerBound)
+        case .roundRobin where fitting.allSatisfy { $0.weight == first.weight }:
+            let total = fitting.reduce(UInt64(0)) { $0 + $1.count }
+            let port = ports.lowerBound + UInt16(truncatingIfNeeded: cursor % portCount)
+            let address = Self.address((cursor / portCount) % total, fitting)
+            cursor &+= 1
+            return (address, port)
+        default:
+            let total = fitting.reduce(0) { $0 + $1.weight * Double($1.count) }
+            var place = Double(sampler.next() >> 11) * 0x1p-53 * total
+            let port =
+                ports.lowerBound
+                + UInt16(truncatingIfNeeded: (sampler.next() >> 32) % portCount)
+            for choice in fitting {
+                let share = choice.weight * Double(choice.count)
+                if place < share {
+                    let offset = min(choice.count - 1, UInt64(place / choice.weight))
+                    return (Address(high: choice.first.high, low: choice.first.low &+ offset), port)
+                }
+                place -= share
+            }
+            return (first.first, port)
+        }
+    }
+
+    private static func address(_ place: UInt64, _ choices: [Choice]) -> Address {
+        var place = place
+        for choice in choices {
+            if place < choice.count {
+                return Address(high: choice.first.high, low: choice.first.low &+ place)
+            }
+            place -= choice.count
+        }
+        return choices[0].first
+    }
 }
 
 /// A stretch of a workload's life; the rate goes from one figure to the other in a straight line.
@@ -80,10 +136,16 @@ struct WorkloadState {
     var stages: [Stage]
     var flow: FlowPlan
     var sources: [SourceRange]
-    var targets: [TargetAddress]
+    var target: TargetPlan
     var raw: RawPlan?
+    /// Connections that requests share: its place among the pools.
+    var pool: Int?
     /// Nanoseconds into the run.
     var start: UInt64 = 0
+    /// A lookup's, a proxy's back: begun by other exchanges alone.
+    var isHidden = false
+    /// Where to, in the scenario's words: what addresses stand behind it may change.
+    var targetDescription: Scenario.Target?
     /// Whether it starts by itself.
     var startsByItself = true
 
@@ -96,6 +158,8 @@ struct WorkloadState {
     var began: UInt64 = 0
     /// A rate that replaces the stages', while it is set.
     var fixedRate: Double?
+    /// Exchanges, or raw packets, that may still begin.
+    var left = UInt64.max
     /// Tells its events from those before a change.
     var generation: UInt32 = 0
     private var sourceCursor: UInt64 = 0
@@ -105,7 +169,7 @@ struct WorkloadState {
 
     init(
         name: String, isOpen: Bool, arrivals: ArrivalKind, stages: [Stage], flow: FlowPlan,
-        sources: [SourceRange], targets: [TargetAddress], raw: RawPlan? = nil, seed: UInt64
+        sources: [SourceRange], target: TargetPlan, raw: RawPlan? = nil, seed: UInt64
     ) {
         self.name = name
         self.isOpen = isOpen
@@ -113,7 +177,7 @@ struct WorkloadState {
         self.stages = stages
         self.flow = flow
         self.sources = sources
-        self.targets = targets
+        self.target = target
         self.raw = raw
         sampler = Sampler(seed: seed)
     }
@@ -137,33 +201,21 @@ struct WorkloadState {
         preconditionFailure("a workload has at least one source")
     }
 
-    /// The next address to send to, of the same family: by weight, by chance where there are
-    /// several.
-    mutating func nextTarget(_ family: Family) -> TargetAddress {
-        if targets.count == 1 { return targets[0] }
-        let total = targets.reduce(UInt32(0)) { $0 + ($1.family == family ? $1.weight : 0) }
-        var place = sampler.below(max(1, total))
-        for target in targets where target.family == family {
-            if place < target.weight { return target }
-            place -= target.weight
-        }
-        return targets[0]
+    /// The next address and port to send to.
+    mutating func nextTarget(_ family: Family) -> (address: Address, port: UInt16)? {
+        target.next(family, &sampler)
     }
 
-    mutating func byteCount(_ distribution: Distribution) -> UInt32 {
-        if case .constant(let value) = distribution { return UInt32(max(0, min(value, 4e9))) }
-        return UInt32(max(0, min(sampler.draw(distribution), 4e9)))
+    mutating func byteCount(_ distribution: Scenario.Distribution) -> UInt32 {
+        UInt32(sampler.draw(distribution, limit: 2e9))
     }
 
-    mutating func count(_ distribution: Distribution) -> Int {
-        Int(max(1, min(sampler.draw(distribution), 60_000)).rounded())
+    mutating func count(_ distribution: Scenario.Distribution) -> UInt32 {
+        UInt32(max(1, sampler.draw(distribution, limit: 1e6).rounded()))
     }
 
-    mutating func nanoseconds(_ distribution: Distribution) -> UInt64 {
-        if case .constant(let value) = distribution {
-            return UInt64(max(0, min(value, 1e9)) * 1e9)
-        }
-        return UInt64(max(0, min(sampler.draw(distribution), 1e9)) * 1e9)
+    mutating func nanoseconds(_ distribution: Scenario.Distribution) -> UInt64 {
+        UInt64(sampler.draw(distribution, limit: 1e18))
     }
 
     // MARK: When
@@ -198,7 +250,7 @@ struct WorkloadState {
             let next = now == began && traceCursor == 0 ? now : now.addingOrMax(every)
             traceCursor = 1
             return next < end ? next : nil
-        case .poisson: return moment(after: now, of: sampler.draw(.exponential(mean: 1)))
+        case .poisson: return moment(after: now, of: sampler.waitingTime())
         case .uniform: return moment(after: now, of: 1)
         }
     }
