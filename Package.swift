@@ -52,7 +52,7 @@ let package = Package(
         .target(
             name: "Simulator",
             dependencies: [
-                "Wire", "Conntrack", "Scenario",
+                "Wire", "Conntrack", "Scenario", "Report",
                 .product(name: "Histogram", package: "hdrhistogram-swift"),
             ],
             swiftSettings: strict),
@@ -100,7 +100,8 @@ let package = Package(
             swiftSettings: strict),
         .testTarget(
             name: "SimulatorTests",
-            dependencies: ["Wire", "Conntrack", "Scenario", "Simulator"], swiftSettings: strict),
+            dependencies: ["Wire", "Conntrack", "Scenario", "Report", "Simulator"],
+            swiftSettings: strict),
         .testTarget(
             name: "LiveKernelTests",
             dependencies: [

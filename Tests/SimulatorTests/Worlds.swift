@@ -50,7 +50,7 @@ enum Worlds {
 
     static let filter = """
         table inet filter {
-          chain fwd {
+          chain passing {
             type filter hook forward priority filter; policy drop;
             ct state established,related accept
             ct state invalid counter drop

@@ -89,3 +89,20 @@ extension Node {
         return table.restore(entry, namespace, at: now)
     }
 }
+
+extension Node {
+    // MARK: Looking without touching
+
+    /// What the table holds now.
+    public func census(at now: Instant) -> Census { table.census(namespace, at: moment(now)) }
+
+    /// Visits every live connection in the order of the table, and evicts none.
+    public func forEachEntry(at now: Instant, _ visit: (Entry) -> Void) {
+        let moment = moment(now)
+        table.forEachConnection { slot, record in
+            if record.namespace == namespace, !record.deadline.hasPassed(at: moment.tick) {
+                visit(table.entry(slot, at: moment))
+            }
+        }
+    }
+}

@@ -213,6 +213,7 @@ extension Simulation {
         if let reason = end.reason {
             home.stats.droppedBy[reason.place] &+= 1
             countDrop(flight.exchange.workload, reason)
+            if reason == .tableFull { noteRefusal(home) }
         }
         switch end.answer {
         case nil: break
@@ -224,6 +225,14 @@ extension Simulation {
         case .icmp(let code)?, .icmpv6(let code)?:
             sendUnreachable(about: flight, code: code, from: home.station)
         }
+    }
+
+    /// A full table refused a packet.
+    private mutating func noteRefusal(_ home: TrackedNode) {
+        home.latestRefusal = now
+        guard home.firstRefusal == nil else { return }
+        home.firstRefusal = now
+        home.contentsAtRefusal = contents(of: home)
     }
 
     private mutating func refuseFromNode(_ flight: Flight, at station: Int) {

@@ -1,4 +1,5 @@
 import Conntrack
+import Report
 import Scenario
 import Wire
 
@@ -102,6 +103,10 @@ final class TrackedNode {
     /// When each collector event is due, to know a stale one.
     var collectorAt: UInt64 = .max
     var stats = NodeStats()
+    /// The first and the latest packet refused because the table was full, and what it held then.
+    var firstRefusal: UInt64?
+    var latestRefusal: UInt64?
+    var contentsAtRefusal: TableContents?
 
     init(_ node: consuming Node, station: Int, _ description: Scenario.Node, seed: UInt64) {
         self.node = node

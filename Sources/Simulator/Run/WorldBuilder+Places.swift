@@ -2,50 +2,48 @@ import Conntrack
 import Scenario
 import Wire
 
-// Machines, links and listeners as the simulation keeps them.
+// Machines, links, listeners and tracked nodes as the simulation keeps them.
 
 extension WorldBuilder {
     mutating func placeMembers(_ simulation: inout Simulation) {
-        var firstLink: UInt32 = 0
-        var starts: [UInt32] = []
+        var firstLink: [UInt32] = []
+        var count: UInt32 = 0
         for member in members {
-            starts.append(firstLink)
-            firstLink += UInt32(member.interfaces.count)
+            firstLink.append(count)
+            count += UInt32(member.links.count)
         }
+        simulation.changes.routes = scenario.topology.routes
         for (place, member) in members.enumerated() {
             let node = description(place)
             var facts = StationFacts()
-            facts.firstLink = starts[place]
-            facts.linkCount = UInt32(member.interfaces.count)
+            facts.firstLink = firstLink[place]
+            facts.linkCount = UInt32(member.links.count)
             facts.firstPrefix = UInt32(simulation.prefixes.count)
-            for address in member.addresses + member.interfaces.flatMap(\.addresses) {
-                if address.count > 1 {
-                    simulation.prefixes.append(RouteEntry(address.network))
-                } else {
-                    simulation.prefixes.append(
-                        RouteEntry(
-                            Prefix(
-                                address.family, address.first,
-                                length: address.family.addressBits)))
-                }
+            for pool in member.allAddresses {
+                simulation.prefixes.append(
+                    RouteEntry(
+                        pool.count == 1
+                            ? Prefix(pool.family, pool.first, length: pool.family.addressBits)
+                            : pool.network))
             }
             facts.prefixCount = UInt32(simulation.prefixes.count) - facts.firstPrefix
+            // A newcomer is not there yet.
+            facts.isAbsent = node.replicas.map { (member.ordinal ?? 0) >= $0 } ?? false
+            facts.isDead = facts.isAbsent
             apply(node.host, to: &facts)
             simulation.facts.append(facts)
             simulation.names.append(
-                StationNames(name: member.name, interfaces: member.interfaces.map(\.name)))
-            simulation.routes.append(
-                routes(of: place).routes.map { RouteEntry($0.0, UInt8(truncatingIfNeeded: $0.1)) }
-                    .sorted { $0.prefix.length > $1.prefix.length })
-            for interface in member.interfaces {
-                let end = interface.neighbour
-                let opposite = end < 0 ? 0 : starts[end] + UInt32(interface.neighbourInterface)
+                StationNames(
+                    name: member.name, node: member.node,
+                    interfaces: member.interfaces.map(\.name)))
+            simulation.routes.append(routes(of: place, simulation.changes))
+            for link in member.links {
                 simulation.links.append(
                     LinkDirection(
-                        settings: LinkSettings(interface.quality),
-                        station: UInt32(clamping: max(0, end)),
-                        interface: UInt8(truncatingIfNeeded: interface.neighbourInterface),
-                        opposite: opposite, isOpen: end >= 0))
+                        settings: LinkSettings(link.quality), station: UInt32(link.neighbour),
+                        interface: UInt8(truncatingIfNeeded: link.neighbourInterface),
+                        ownInterface: UInt8(truncatingIfNeeded: link.interface),
+                        opposite: firstLink[link.neighbour] + UInt32(link.neighbourPlace)))
             }
         }
     }
@@ -60,20 +58,18 @@ extension WorldBuilder {
         facts.rejectsClosedPorts = host.rejectsClosedPorts
     }
 
-    mutating func placeListeners(_ simulation: inout Simulation) throws(WorldError) {
+    mutating func placeListeners(_ simulation: inout Simulation) {
         for place in members.indices {
             let node = description(place)
             simulation.facts[place].firstListener = UInt32(simulation.listeners.count)
-            for listener in node.listeners {
-                var behaviour = ListenerState.Behaviour.serve
-                switch listener.behaviour {
-                case .serve: break
-                case .silent: behaviour = .silent
-                case .refuse: behaviour = .refuse
-                case .proxy(let proxy):
-                    behaviour = .proxy(workload: hide(proxy, of: node, listener))
-                }
-                guard listener.transport != .icmp else { continue }
+            for listener in node.listeners where listener.transport != .icmp {
+                let behaviour: ListenerState.Behaviour =
+                    switch listener.behaviour {
+                    case .serve: .serve
+                    case .silent: .silent
+                    case .refuse: .refuse
+                    case .proxy(let proxy): .proxy(workload: hide(proxy, of: node, listener))
+                    }
                 simulation.listeners.append(
                     ListenerState(
                         protocolNumber: listener.transport == .tcp
@@ -107,22 +103,18 @@ extension WorldBuilder {
 
     // MARK: Tracked machines
 
-    mutating func placeTrackers(_ simulation: inout Simulation) throws(WorldError) {
+    func placeTrackers(_ simulation: inout Simulation) throws(WorldError) {
         for place in members.indices where isTracked(place) {
             let node = description(place)
             var configuration = NodeConfiguration()
             configuration.profile = node.profile
             configuration.tickRate = node.tickRate
             configuration.seed = seed(1, place)
-            configuration.interfaces = interfaces(of: place)
-            if configuration.interfaces.isEmpty {
-                configuration.interfaces = [Interface(name: "lo")]
-            }
+            configuration.interfaces = interfaces(of: place, simulation.routes[place])
             configuration.sysctl = node.sysctl
             configuration.tracking = node.tracking == .always ? .always : .auto
             configuration.ruleset = try rules.ruleset(
-                of: node, scenario, interfaces: configuration.interfaces.map(\.name),
-                endpoints: endpoints(simulation))
+                of: place, self, endpoints: endpoints(simulation))
             simulation.facts[place].tracker = Int32(simulation.trackers.count)
             let tracked = TrackedNode(
                 Node(configuration), station: place, node, seed: seed(2, place))

@@ -2,76 +2,83 @@ import Conntrack
 import Scenario
 import Wire
 
-// Routes: the shortest path to every address, and what the file wants instead.
+// Routes: the shortest path to every address, and what the file or the timeline wants instead.
+
+/// What changes routes while a run goes on.
+struct RouteChanges {
+    /// Routes of the file, then those of the timeline; the latest wins.
+    var routes: [Scenario.Route] = []
+    /// Machines nothing is sent through, and who takes over from whom.
+    var avoided: Set<Int> = []
+}
 
 extension WorldBuilder {
-    /// For one machine: by which of its interfaces each other machine is reached first; -1: never.
-    func firstHops(from start: Int, _ members: [Member], isDown: (Int, Int) -> Bool) -> [Int] {
+    /// For one machine: by which of its links each other machine is reached first; -1: never.
+    private func firstHops(from start: Int, _ changes: RouteChanges) -> [Int] {
         var hops = [Int](repeating: -1, count: members.count)
         var isSeen = [Bool](repeating: false, count: members.count)
         isSeen[start] = true
         var frontier: [Int] = []
-        for (place, interface) in members[start].interfaces.enumerated() {
-            let next = interface.neighbour
-            guard next >= 0, !isSeen[next], !isDown(start, place) else { continue }
-            isSeen[next] = true
-            hops[next] = place
-            frontier.append(next)
+        for (place, link) in members[start].links.enumerated() where !isSeen[link.neighbour] {
+            isSeen[link.neighbour] = true
+            hops[link.neighbour] = place
+            frontier.append(link.neighbour)
         }
         var head = 0
         while head < frontier.count {
             let here = frontier[head]
             head += 1
-            // End systems do not forward.
-            guard forwards(here) else { continue }
-            for (place, interface) in members[here].interfaces.enumerated() {
-                let next = interface.neighbour
-                guard next >= 0, !isSeen[next], !isDown(here, place) else { continue }
-                isSeen[next] = true
-                hops[next] = hops[here]
-                frontier.append(next)
+            guard description(here).role != .host, !changes.avoided.contains(here) else {
+                continue
+            }
+            for link in members[here].links where !isSeen[link.neighbour] {
+                isSeen[link.neighbour] = true
+                hops[link.neighbour] = hops[here]
+                frontier.append(link.neighbour)
             }
         }
         return hops
     }
 
-    func forwards(_ member: Int) -> Bool {
-        description(member).role != .host || members[member].interfaces.count > 1
-    }
-
-    /// The routes of one machine, longest prefix first, and its default interface.
-    func routes(of member: Int) -> (routes: [(Prefix, Int)], fallback: Int?) {
-        let interfaces = members[member].interfaces
-        guard interfaces.count > 1 || isTracked(member) else {
-            return ([], interfaces.isEmpty ? nil : 0)
-        }
-        let hops = firstHops(from: member, members) { _, _ in false }
-        var routes: [(Prefix, Int)] = []
-        for (other, hop) in hops.enumerated() where hop >= 0 {
+    /// The routes of one machine, longest prefix first, each with the link it takes.
+    func routes(of member: Int, _ changes: RouteChanges) -> [RouteEntry] {
+        guard members[member].links.count > 1 || isTracked(member) else { return [] }
+        var routes: [(prefix: Prefix, link: Int)] = []
+        for (other, hop) in firstHops(from: member, changes).enumerated() where hop >= 0 {
             for prefix in reachable(other) { routes.append((prefix, hop)) }
         }
-        for route in scenario.topology.routes where isMember(member, of: route.node) {
-            routes.removeAll { $0.0 == route.destination }
-            guard let via = route.via,
-                let hop = interfaces.firstIndex(where: { isMember($0.neighbour, of: via) })
-            else { continue }
-            routes.insert((route.destination, hop), at: 0)
+        var wanted: [(prefix: Prefix, link: Int)] = []
+        for route in changes.routes where isMember(member, of: route.node) {
+            routes.removeAll { $0.prefix == route.destination }
+            wanted.removeAll { $0.prefix == route.destination }
+            guard let via = route.via else { continue }
+            let link = members[member].links.firstIndex { isMember($0.neighbour, of: via) }
+            if let link { wanted.append((route.destination, link)) }
         }
-        return (routes, interfaces.count == 1 ? 0 : nil)
+        // A route that was asked for stands before an equally long one, and takes whatever lies
+        // in its prefix away from the shortest path.
+        routes.removeAll { route in
+            wanted.contains {
+                $0.prefix.length <= route.prefix.length
+                    && $0.prefix.contains(route.prefix.address, route.prefix.family)
+            }
+        }
+        return (wanted + routes).enumerated()
+            .sorted {
+                ($1.element.prefix.length, $0.offset) < ($0.element.prefix.length, $1.offset)
+            }
+            .map { RouteEntry($0.element.prefix, UInt16(truncatingIfNeeded: $0.element.link)) }
     }
 
     func isMember(_ member: Int, of name: String) -> Bool {
-        member >= 0 && (groups[name]?.contains(member) ?? false)
+        groups[name]?.contains(member) ?? false
     }
 
     /// What is reached by sending to a machine: single addresses, whole networks it holds.
     private func reachable(_ member: Int) -> [Prefix] {
-        let own = members[member].addresses + members[member].interfaces.flatMap(\.addresses)
-        return own.flatMap { address in
-            if address.count == 1 {
-                return [Prefix(address.family, address.first, length: address.family.addressBits)]
-            }
-            return [address.network]
+        members[member].allAddresses.map { pool in
+            pool.count == 1
+                ? Prefix(pool.family, pool.first, length: pool.family.addressBits) : pool.network
         } + members[member].behind
     }
 
@@ -81,31 +88,28 @@ extension WorldBuilder {
     }
 
     /// The interfaces of a tracked machine, with everything its routing has to know.
-    func interfaces(of member: Int) -> [Interface] {
-        let (routes, fallback) = routes(of: member)
-        return members[member].interfaces.enumerated().map { place, interface in
-            // A machine's own addresses stand on each of its interfaces, without a network.
-            let whole = members[member].addresses.flatMap(Self.singles)
-            let own = interface.addresses.flatMap { address in
-                address.count == 1
-                    ? [Prefix(address.family, address.first, length: address.network.length)]
-                    : Self.singles(address)
+    ///
+    /// A machine with one link sends there whatever it has no route for.
+    func interfaces(of member: Int, _ routes: [RouteEntry]) -> [Interface] {
+        let links = members[member].links
+        // Its own addresses stand on each of its interfaces, without a network.
+        let whole = members[member].addresses.flatMap { Self.singles($0) }
+        var interfaces = members[member].interfaces.enumerated().map { place, port in
+            let own = port.addresses.flatMap { pool in
+                pool.count == 1
+                    ? [Prefix(pool.family, pool.first, length: pool.prefixLength)]
+                    : Self.singles(pool)
             }
             return Interface(
-                name: interface.name, addresses: own + whole,
-                routes: routes.filter { $0.1 == place }.map(\.0), mtu: interface.mtu,
-                isDefault: fallback == place)
+                name: port.name, addresses: own + whole,
+                routes: routes.filter { links[Int($0.link)].interface == place }.map(\.prefix),
+                mtu: port.mtu, isDefault: links.count == 1 && links[0].interface == place)
         }
+        if interfaces.isEmpty { interfaces = [Interface(name: "eth0", addresses: whole)] }
+        return interfaces
     }
 
-    private static func singles(
-        _ address: (family: Family, first: Address, count: Int, network: Prefix)
-    ) -> [Prefix] {
-        (0..<address.count).map { offset in
-            Prefix(
-                address.family,
-                Address(high: address.first.high, low: address.first.low &+ UInt64(offset)),
-                length: address.family.addressBits)
-        }
+    private static func singles(_ pool: Scenario.AddressPool) -> [Prefix] {
+        (0..<pool.count).map { Prefix(pool.family, pool[$0], length: pool.family.addressBits) }
     }
 }

@@ -2,28 +2,37 @@ import Conntrack
 import Scenario
 import Wire
 
-// From a scenario's words to a world that runs: machines and their members, links and interfaces,
-// routes, listeners, workloads. Cold code: clarity wins.
+// From a scenario's words to a world that runs: machines and links, routes, listeners, tracked
+// nodes, workloads. Cold code: clarity wins.
 
 /// A machine of the world: a node, or one member of a group.
 struct Member {
     var name: String
     /// Where its description stands in the topology.
     var node: Int
+    /// Its place in the group.
+    var ordinal: Int?
     /// Its own addresses, whatever the interface.
-    var addresses: [(family: Family, first: Address, count: Int, network: Prefix)] = []
-    var interfaces: [MemberInterface] = []
-    /// Spoofed and other addresses that lie behind it without being its own.
+    var addresses: [Scenario.AddressPool]
+    var interfaces: [Scenario.Layout.Port]
+    /// What it is joined to, interface by interface.
+    var links: [MemberLink] = []
+    /// Spoofed sources that lie behind it without being its own.
     var behind: [Prefix] = []
+
+    /// All addresses, of the machine and of its interfaces.
+    var allAddresses: [Scenario.AddressPool] { addresses + interfaces.flatMap(\.addresses) }
 }
 
-/// An interface of a machine, and what it is joined to.
-struct MemberInterface {
-    var name: String
-    var addresses: [(family: Family, first: Address, count: Int, network: Prefix)] = []
-    var mtu = 1500
+/// A link as one of its ends sees it.
+struct MemberLink {
+    /// Its own interface, and what is at the other end.
+    var interface: Int
     var neighbour: Int
     var neighbourInterface: Int
+    /// The place of the same link among the neighbour's.
+    var neighbourPlace: Int
+    /// In this direction.
     var quality: Scenario.LinkQuality
 }
 
@@ -36,13 +45,11 @@ public struct WorldError: Error, Sendable, Hashable, CustomStringConvertible {
 struct WorldBuilder {
     let scenario: Scenario
     let seed: UInt64
-    var members: [Member] = []
-    /// Members of each node or group, by name.
-    var groups: [String: [Int]] = [:]
+    private(set) var members: [Member] = []
+    /// Members of each node or group, and each member, by name.
+    private(set) var groups: [String: [Int]] = [:]
     /// Hidden workloads: lookups, and the backs of proxies.
     var hidden: [Scenario.Workload] = []
-    /// Addresses of each group that have been given out.
-    var addressCursor: [String: Int] = [:]
     var rules = RulesetMaker()
 
     init(_ scenario: Scenario, seed: UInt64) {
@@ -53,13 +60,14 @@ struct WorldBuilder {
     /// The world before its first event.
     mutating func build() throws(WorldError) -> Simulation {
         makeMembers()
-        joinLinks()
         notePlacesBehind()
         var simulation = Simulation(seed: seed)
         placeMembers(&simulation)
-        try placeListeners(&simulation)
+        placeListeners(&simulation)
         try placeTrackers(&simulation)
         try placeWorkloads(&simulation)
+        simulation.timeline = scenario.timeline
+        simulation.builder = self
         return simulation
     }
 
@@ -76,109 +84,68 @@ struct WorldBuilder {
     // MARK: Machines
 
     private mutating func makeMembers() {
-        for (place, node) in scenario.topology.nodes.enumerated() {
-            let count = node.replicas ?? 1
-            for number in 0..<count {
-                var member = Member(
-                    name: node.replicas == nil ? node.name : "\(node.name)-\(number)",
-                    node: place)
-                member.addresses = addresses(of: node, number)
-                groups[node.name, default: []].append(members.count)
-                if node.replicas != nil { groups[member.name] = [members.count] }
-                members.append(member)
+        var topology = scenario.topology
+        for place in topology.nodes.indices {
+            guard let replicas = topology.nodes[place].replicas else { continue }
+            topology.nodes[place].replicas = replicas + newcomers(of: topology.nodes[place])
+        }
+        let layout = topology.layout
+        members = layout.members.map { described in
+            var member = Member(
+                name: described.name, node: described.node, ordinal: described.ordinal,
+                addresses: described.addresses, interfaces: described.interfaces)
+            let node = scenario.topology.nodes[described.node]
+            if member.addresses.isEmpty, !node.addresses.isEmpty, let ordinal = described.ordinal {
+                // The pool is used up: addresses of members long gone come again.
+                let total = node.addresses.reduce(0) { $0 + $1.count }
+                member.addresses = node.memberAddresses(ordinal % max(1, total))
             }
-            addressCursor[node.name] = count
+            return member
+        }
+        for link in layout.links {
+            let quality = scenario.topology.links[link.link]
+            let (first, second) = (link.ends[0], link.ends[1])
+            let firstPlace = members[first.member].links.count
+            let secondPlace = members[second.member].links.count
+            members[first.member].links.append(
+                MemberLink(
+                    interface: first.interface, neighbour: second.member,
+                    neighbourInterface: second.interface, neighbourPlace: secondPlace,
+                    quality: quality.forward))
+            members[second.member].links.append(
+                MemberLink(
+                    interface: second.interface, neighbour: first.member,
+                    neighbourInterface: first.interface, neighbourPlace: firstPlace,
+                    quality: quality.backward))
+        }
+        for (place, member) in members.enumerated() {
+            let node = scenario.topology.nodes[member.node]
+            groups[node.name, default: []].append(place)
+            if node.replicas != nil { groups[member.name] = [place] }
         }
     }
 
-    /// Addresses of one member: all of a single node's, one of each pool for a group's.
-    func addresses(
-        of node: Scenario.Node, _ number: Int
-    ) -> [(family: Family, first: Address, count: Int, network: Prefix)] {
-        node.addresses.compactMap { pool in
-            if node.replicas == nil || node.sharesAddresses {
-                return (pool.family, pool.first, pool.count, pool.network)
+    /// Members of a group that the timeline will bring.
+    private func newcomers(of node: Scenario.Node) -> Int {
+        let replicas = node.replicas ?? 1
+        var present = replicas
+        var total = replicas
+        for event in scenario.timeline {
+            switch event.verb {
+            case .scale(let of, let to) where group(of) == node.name:
+                total += max(0, to - present)
+                present = to
+            case .rollout(let rollout) where group(rollout.of) == node.name:
+                total += present
+            default: break
             }
-            return (pool.family, pool[number % pool.count], 1, pool.network)
         }
+        return total - replicas
     }
 
-    // MARK: Links
-
-    private mutating func joinLinks() {
-        for link in scenario.topology.links {
-            let left = groups[link.ends[0].node] ?? []
-            let right = groups[link.ends[1].node] ?? []
-            for (first, second) in pairs(left, right, link.pairing) {
-                join(first, second, link)
-            }
-        }
-        // Interfaces the file names and no link uses are there all the same.
-        for place in members.indices {
-            for named in description(place).interfaces
-            where !members[place].interfaces.contains(where: { $0.name == named.name }) {
-                var interface = MemberInterface(
-                    name: named.name, neighbour: -1, neighbourInterface: 0,
-                    quality: Scenario.LinkQuality())
-                fill(&interface, from: named, place)
-                members[place].interfaces.append(interface)
-            }
-        }
-    }
-
-    private func pairs(
-        _ left: [Int], _ right: [Int], _ pairing: Scenario.Pairing
-    ) -> [(Int, Int)] {
-        if pairing == .mesh { return left.flatMap { first in right.map { (first, $0) } } }
-        guard !left.isEmpty, !right.isEmpty else { return [] }
-        if left.count >= right.count {
-            return left.indices.map { (left[$0], right[$0 % right.count]) }
-        }
-        return right.indices.map { (left[$0 % left.count], right[$0]) }
-    }
-
-    private mutating func join(_ first: Int, _ second: Int, _ link: Scenario.Link) {
-        let firstPlace = members[first].interfaces.count
-        let secondPlace = members[second].interfaces.count + (first == second ? 1 : 0)
-        members[first].interfaces.append(
-            interface(first, link.ends[0].interface, second, secondPlace, link.forward))
-        members[second].interfaces.append(
-            interface(second, link.ends[1].interface, first, firstPlace, link.backward))
-    }
-
-    private func interface(
-        _ member: Int, _ name: String?, _ neighbour: Int, _ place: Int,
-        _ quality: Scenario.LinkQuality
-    ) -> MemberInterface {
-        let named = description(member).interfaces
-        let taken = members[member].interfaces.map(\.name)
-        var chosen = name ?? ""
-        if name == nil || taken.contains(chosen) {
-            let reserved = Set(named.map(\.name))
-            let free = (0...).lazy.map { "eth\($0)" }
-                .first { !taken.contains($0) && !reserved.contains($0) }
-            // An interface the file names and no link asks for by name comes first.
-            chosen = named.map(\.name).first { !taken.contains($0) } ?? free ?? "eth"
-        }
-        var interface = MemberInterface(
-            name: chosen, neighbour: neighbour, neighbourInterface: place, quality: quality)
-        if let description = named.first(where: { $0.name == chosen }) {
-            fill(&interface, from: description, member)
-        }
-        return interface
-    }
-
-    private func fill(
-        _ interface: inout MemberInterface, from named: Scenario.NodeInterface, _ member: Int
-    ) {
-        let node = description(member)
-        let number = (groups[node.name] ?? []).firstIndex(of: member) ?? 0
-        interface.mtu = named.mtu
-        interface.addresses = named.addresses.map { pool in
-            node.replicas == nil
-                ? (pool.family, pool.first, pool.count, pool.network)
-                : (pool.family, pool[number % pool.count], 1, pool.network)
-        }
+    /// The group that a group's or a service's name stands for.
+    func group(_ name: String) -> String {
+        scenario.services.first { $0.name == name }?.endpoints ?? name
     }
 
     /// Spoofed sources lie behind whoever sends them, so that answers have somewhere to go.
