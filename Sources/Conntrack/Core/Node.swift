@@ -41,6 +41,7 @@ public struct Node: ~Copyable {
         let sysctl = configuration.sysctl
         ruleset = configuration.ruleset
         ruleset.tickRate = configuration.tickRate
+        ruleset.learn(configuration.interfaces)
         settings = TrackerSettings(sysctl, configuration.tickRate, configuration.profile)
         routing = Routing(configuration.interfaces)
         table = ConnectionTable(
@@ -79,6 +80,7 @@ public struct Node: ~Copyable {
         let tracked = Family.allCases.map { isTracking($0) }
         self.ruleset = ruleset
         self.ruleset.tickRate = configuration.tickRate
+        self.ruleset.learn(configuration.interfaces)
         configuration.ruleset = ruleset
         plan = Self.plan(ruleset, configuration.tracking)
         for (family, was) in zip(Family.allCases, tracked) where !was && isTracking(family) {

@@ -103,6 +103,11 @@ public struct Ruleset: Sendable {
             state: &state)
     }
 
+    /// Tells the rules which addresses are the node's own, for `fib … type` and `addrtype`.
+    mutating func learn(_ interfaces: [Interface]) {
+        program.addressTypes = AddressTypes(interfaces)
+    }
+
     /// Whether a rule needs the tracker for `family` (spec policy.md §2).
     ///
     /// Any rule of the family's tables that reads `ct`, sets a connection's mark or is a nat

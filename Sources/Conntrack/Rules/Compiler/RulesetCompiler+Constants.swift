@@ -98,7 +98,7 @@ extension RulesetCompiler {
     static let loopbackIndex = Address(UInt64(UInt8.max) + 1)
 
     /// `1d2h30m10s500ms`, each unit at most once and in this order.
-    private static func milliseconds(_ word: String) -> UInt64? {
+    static func milliseconds(_ word: String) -> UInt64? {
         let units: [(name: String, milliseconds: UInt64)] = [
             ("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1000), ("ms", 1),
         ]

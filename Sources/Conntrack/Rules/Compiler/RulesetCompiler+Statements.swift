@@ -43,6 +43,12 @@ extension RulesetCompiler {
             track()
             try loadMark(expression)
             emit(.setConnectionMark(0))
+        case .copyMark(let copy): try copyMark(copy)
+        case .updateSet(let set, let key, let timeout, let refreshes):
+            try updateSet(set, key, timeout, refreshes: refreshes)
+        case .connection(let match): try self.match(match)
+        case .eitherPort(let elements, let isNegated):
+            try matchEitherPort(elements, isNegated: isNegated, statement)
         }
     }
 

@@ -48,7 +48,7 @@ extension Packet {
     /// The bit nft's `ct state` has for the packet (spec policy.md §4).
     ///
     /// A packet the tracker has not seen is invalid to it.
-    private var stateBit: UInt8 {
+    var stateBit: UInt8 {
         switch info {
         case .invalid, .none: 1
         case .established, .establishedReply: 2

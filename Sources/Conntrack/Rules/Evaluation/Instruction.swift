@@ -51,6 +51,14 @@ enum Instruction: Sendable, BitwiseCopyable {
     case member(Register, table: Int32, isNegated: Bool)
     case lookUp(Register, table: Int32, into: Register)
     case verdictMap(Register, table: Int32)
+    case memberOfDynamic(Register, set: Int32, isNegated: Bool)
+    /// Enters the key into a dynamic set; breaks the rule where it is full.
+    case updateSet(Register, update: Int32)
+    /// Goes on behind the next `count` steps if the key is in the set.
+    case skipIfMember(Register, table: Int32, count: Int32)
+    /// Goes on behind the next `count` steps if the packet has no connection.
+    case skipWithoutConnection(count: Int32)
+    case exclusiveOr(Register, with: Register)
     case numberGenerator(Register, Int32)
     case hash(Register, Int32)
     case counter(Int32)

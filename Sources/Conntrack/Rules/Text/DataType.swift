@@ -9,7 +9,7 @@ enum DataType: UInt8, Sendable, Hashable, CaseIterable, BitwiseCopyable {
     case interfaceName, interfaceIndex
     case icmpType, icmpv6Type, icmpCode, icmpv6Code
     case connectionState, connectionStatus, connectionDirection
-    case tcpFlags, dscp, duration
+    case tcpFlags, dscp, duration, addressType
     case integer8, integer16, integer32, integer64
 
     /// The word after `type` in a set; `nil` for types a set can only get through `typeof`.
@@ -33,6 +33,7 @@ enum DataType: UInt8, Sendable, Hashable, CaseIterable, BitwiseCopyable {
         case .connectionDirection: "ct_dir"
         case .tcpFlags: "tcp_flag"
         case .dscp: "dscp"
+        case .addressType: "fib_addrtype"
         case .duration, .integer8, .integer16, .integer32, .integer64: nil
         }
     }
@@ -58,6 +59,7 @@ enum DataType: UInt8, Sendable, Hashable, CaseIterable, BitwiseCopyable {
         case .connectionDirection: "original or reply"
         case .tcpFlags: "a TCP flag"
         case .dscp: "a DSCP class"
+        case .addressType: "an address type"
         case .duration: "a time such as 30s or 1h5m"
         case .integer8, .integer16, .integer32, .integer64: "a number"
         }
@@ -66,7 +68,7 @@ enum DataType: UInt8, Sendable, Hashable, CaseIterable, BitwiseCopyable {
     var bitCount: Int {
         switch self {
         case .ipv4Address, .mark, .interfaceIndex, .connectionState, .connectionStatus,
-            .duration, .integer32:
+            .duration, .addressType, .integer32:
             32
         case .ipv6Address, .interfaceName: 128
         case .port, .etherType, .integer16: 16
@@ -146,6 +148,7 @@ enum DataType: UInt8, Sendable, Hashable, CaseIterable, BitwiseCopyable {
         case .connectionDirection: [("original", 0), ("reply", 1)]
         case .tcpFlags: Vocabulary.tcpFlags
         case .dscp: Vocabulary.dscp
+        case .addressType: Vocabulary.addressTypes
         case .ipv4Address, .ipv6Address, .mark, .interfaceName, .interfaceIndex, .duration,
             .integer8, .integer16, .integer32, .integer64:
             []

@@ -10,18 +10,18 @@ extension RulesetParser {
 
     static let matchWords = [
         "meta", "iif", "oif", "iifname", "oifname", "ip", "ip6", "tcp", "udp", "udplite", "sctp",
-        "th", "icmp", "icmpv6", "ct", "numgen", "jhash",
+        "th", "icmp", "icmpv6", "ct", "fib", "numgen", "jhash",
     ]
 
     static let statementWords = [
         "accept", "drop", "reject", "jump", "goto", "return", "continue", "counter", "limit",
-        "log", "snat", "dnat", "masquerade", "redirect", "notrack", "comment",
+        "log", "snat", "dnat", "masquerade", "redirect", "notrack", "add", "update", "comment",
     ]
 
     /// Statements and matches of nftables outside the subset: refused by name.
     private static let unsupportedWords = [
-        "queue", "tproxy", "synproxy", "dup", "fwd", "flow", "quota", "meter", "set", "add",
-        "update", "delete", "last", "xt", "fib", "rt", "socket", "osf", "ipsec", "symhash",
+        "queue", "tproxy", "synproxy", "dup", "fwd", "flow", "quota", "meter", "set",
+        "delete", "last", "xt", "rt", "socket", "osf", "ipsec", "symhash",
         "ether", "arp", "vlan", "igmp", "esp", "ah", "comp", "dccp", "dst", "hbh", "frag", "mh",
         "srh", "exthdr", "geneve", "vxlan", "gre", "tunnel", "cpu", "day", "hour", "time",
         "skuid", "skgid", "cgroup", "rtclassid", "iiftype", "oiftype", "iifgroup", "oifgroup",
@@ -86,6 +86,7 @@ extension RulesetParser {
         case "notrack":
             advance()
             return .notrack
+        case "add", "update": return try updateSet()
         case "meta" where following.text == "mark": return try markStatementOrMatch("meta")
         case "mark": return try markStatementOrMatch(nil)
         case "ct": return try connectionStatementOrMatch()
@@ -238,7 +239,7 @@ extension StatementSyntax {
         case .verdict(let verdict): verdict.kind != .continue
         case .reject, .translate: true
         case .match, .matchMasked, .verdictMap, .counter, .limit, .log, .notrack,
-            .setPacketMark, .setConnectionMark:
+            .setPacketMark, .setConnectionMark, .copyMark, .updateSet, .connection, .eitherPort:
             false
         }
     }

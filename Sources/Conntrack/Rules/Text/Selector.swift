@@ -46,6 +46,9 @@ extension Selector {
         }
     }
 
+    static let sourceType = Selector("fib saddr type", .sourceType, .addressType)
+    static let destinationType = Selector("fib daddr type", .destinationType, .addressType)
+
     /// Keys of `meta` that also stand alone.
     static let bareMetaKeys = ["iif", "oif", "iifname", "oifname", "mark"]
 
