@@ -1,5 +1,3 @@
-public import Conntrack
-
 // Links carry packets between two interfaces, each way with its own delay, loss and rate.
 
 extension Scenario {

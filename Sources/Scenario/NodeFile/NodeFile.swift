@@ -78,7 +78,7 @@ public struct NodeFile: Sendable {
         var reason: String
     }
 
-    private static func text(ofFile path: String, limit: Int) throws(Unreadable) -> String {
+    static func text(ofFile path: String, limit: Int) throws(Unreadable) -> String {
         do {
             let handle = try FileHandle(forReadingFrom: URL(filePath: path))
             defer { try? handle.close() }

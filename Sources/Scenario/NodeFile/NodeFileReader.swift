@@ -6,7 +6,7 @@ import Yams
 // run shows all of a file's mistakes.
 
 /// The reading of one node file.
-struct NodeFileReader {
+struct NodeFileReader: DocumentReader {
     let document: YAMLDocument
     var findings: [Finding] = []
     var result = NodeFile(
@@ -26,7 +26,7 @@ struct NodeFileReader {
 
     init(_ document: YAMLDocument) { self.document = document }
 
-    typealias Load = (_ name: String, _ limit: Int) throws(NodeFile.Unreadable) -> String
+    typealias Load = FileLoader
 
     mutating func readAll(_ load: Load) {
         guard case .mapping(let top) = document.root else {
@@ -168,53 +168,5 @@ struct NodeFileReader {
                 findings.append(finding)
             }
         }
-    }
-
-    // MARK: Tools
-
-    /// The text of the file a node names; `nil`, with a finding, where there is none.
-    mutating func text(named node: YAMLNode, limit: Int, _ load: Load) -> String? {
-        guard let name = node.string, !name.isEmpty else {
-            report(node, found: Self.shown(node), expected: "the name of a file")
-            return nil
-        }
-        do {
-            return try load(name, limit)
-        } catch {
-            report(node, found: "'\(name)' (\(error.reason))", expected: "a readable file")
-            return nil
-        }
-    }
-
-    mutating func report(
-        _ node: YAMLNode, found: String, expected: String, suggestion: String? = nil
-    ) {
-        let mark = Self.mark(node)
-        findings.append(
-            Finding(
-                file: document.file, line: mark.line, column: mark.column, found: found,
-                expected: expected, suggestion: suggestion))
-    }
-
-    private static func mark(_ node: YAMLNode) -> (line: Int, column: Int) {
-        (node.mark?.line ?? 1, node.mark?.column ?? 1)
-    }
-
-    /// What a finding shows of a value.
-    static func shown(_ node: YAMLNode) -> String {
-        switch node {
-        case .scalar(let scalar):
-            scalar.string.isEmpty ? "nothing" : "'\(scalar.string.prefix(60))'"
-        case .mapping: "a mapping"
-        case .sequence: "a list"
-        case .alias: "an alias"
-        }
-    }
-
-    /// The known word nearest to `word`, if it is near enough to be a slip.
-    static func nearest(_ word: String, in known: [String]) -> String? {
-        let distances = known.map { ($0, EditDistance.between($0, word)) }
-        guard let best = distances.min(by: { $0.1 < $1.1 }) else { return nil }
-        return best.1 <= Swift.max(2, word.count / 3) ? best.0 : nil
     }
 }

@@ -2,18 +2,22 @@ import Wire
 import Yams
 
 // YAML as far as files of this project need it: mappings, lists and scalars with their places.
-// Anchors and aliases are refused, because a small file can spell out to an endless one with them.
+// Anchors, aliases and merge keys work, within bounds: a small file can spell out to an endless one
+// with them.
 
 /// A parsed YAML file.
 struct YAMLDocument {
     let file: String
-    let root: YAMLNode
+    private(set) var root: YAMLNode
+    /// Values that came from the command line, in the order they were applied.
+    private(set) var overrides: [Override] = []
     private let lines: [Substring]
 
     /// Files beyond this are not read: a node is described in a page or two, its ruleset included.
     static let byteLimit = 4 << 20
     /// Brackets and dashes within each other.
     static let nestingLimit = 32
+    static let anchorLimit = 64
 
     init(_ text: String, file: String) throws(FileError) {
         self.file = file
@@ -40,7 +44,47 @@ struct YAMLDocument {
             ])
         }
         root = node
+        var tree = YAMLTree(self)
+        if let flat = tree.flattened(node) { root = flat }
+        guard tree.findings.isEmpty else { throw FileError(tree.findings) }
     }
+
+    // MARK: Overrides
+
+    var lineCount: Int { lines.count }
+
+    /// A value from the command line, as `--set path=value`.
+    struct Override: Sendable, Hashable {
+        var path: String
+        var value: String
+
+        var place: String { "--set \(path)=\(value)" }
+    }
+
+    /// Puts a value from the command line into the tree.
+    mutating func apply(_ override: Override) throws(FileError) {
+        overrides.append(override)
+        root = try OverridePath(override, number: overrides.count, in: self).applied(to: root)
+    }
+
+    /// A finding at a node's place, which may be an option of the command line.
+    func finding(
+        at node: YAMLNode, found: String, expected: String, suggestion: String? = nil
+    ) -> Finding {
+        let mark = node.mark
+        let line = mark?.line ?? 1
+        let number = line - lineCount - 2
+        guard overrides.indices.contains(number) else {
+            return Finding(
+                file: file, line: line, column: mark?.column ?? 1, found: found,
+                expected: expected, suggestion: suggestion)
+        }
+        return Finding(
+            file: overrides[number].place, line: 1, column: mark?.column ?? 1, found: found,
+            expected: expected, suggestion: suggestion)
+    }
+
+    // MARK: Text blocks
 
     /// Where the text of a literal block (`|`) stands in the file: the line of its first line, and
     /// how many characters stand before each.

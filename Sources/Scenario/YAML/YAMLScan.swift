@@ -1,14 +1,15 @@
 // A look at a YAML file before it is parsed.
 
-/// Finds what is not wanted in a YAML file: anchors, aliases, deep nesting.
+/// Finds what is not wanted in a YAML file: deep nesting, many anchors, keys that are no words.
 ///
-/// An alias may stand for a tree that holds aliases itself, and so a page of text for a tree
-/// without end; brackets within brackets cost the parser its stack. Block scalars (a ruleset, say)
+/// Brackets within brackets cost the parser its stack, and so do anchors within anchors. The
+/// parser compares keys by all they hold; a list of aliases as a key would cost it hours. Block scalars (a ruleset, say)
 /// are passed over by their indentation, quoted text and comments by their marks.
 struct YAMLScan {
     private(set) var findings: [Finding] = []
     private let file: String
     private var depth = 0
+    private var anchorCount = 0
     /// Lines indented deeper than this belong to a block scalar.
     private var blockIndentation: Int?
 
@@ -55,17 +56,28 @@ struct YAMLScan {
             case "\"", "'": if startsNode { quote = character }
             case "#" where previous == " ": return line[..<index]
             case "[", "{": depth += 1
-            case "]", "}": depth = max(0, depth - 1)
+            case "]", "}":
+                depth = max(0, depth - 1)
+                guard Self.isKeysEnd(line[index...]) else { break }
+                report(
+                    number, offset + 1, found: "a key that is no word", expected: "'key: value'")
+                return line
             case "-" where previous == " ": dashes += 1
-            case "&", "*":
+            case "&":
                 guard startsNode, let next = line[index...].dropFirst().first,
                     next.isLetter || next.isNumber
                 else { break }
+                anchorCount += 1
+                guard anchorCount <= YAMLDocument.anchorLimit else {
+                    report(
+                        number, offset + 1,
+                        found: "more than \(YAMLDocument.anchorLimit) anchors", expected: "fewer")
+                    return line
+                }
+            case "*" where startsNode && Self.isAliasAsKey(line[index...]),
+                "?" where startsNode && line[index...].dropFirst().first.map { $0 == " " } ?? true:
                 report(
-                    number, offset + 1,
-                    found: "the YAML \(character == "&" ? "anchor" : "alias") "
-                        + "'\(line[index...].prefix { !" ,]}".contains($0) })'",
-                    expected: "values written out")
+                    number, offset + 1, found: "a key that is no word", expected: "'key: value'")
                 return line
             default: break
             }
@@ -77,6 +89,23 @@ struct YAMLScan {
             }
         }
         return line
+    }
+
+    /// Whether an alias is followed by the colon that makes it a key.
+    private static func isAliasAsKey(_ rest: Substring) -> Bool {
+        let after = rest.dropFirst().drop { !" ,]}".contains($0) }
+        guard rest.dropFirst().first.map({ $0.isLetter || $0.isNumber }) == true else {
+            return false
+        }
+        return after.drop { $0 == " " }.first == ":" || rest.dropFirst().contains(":") && {
+            let word = rest.dropFirst().prefix { !" ,]}".contains($0) }
+            return word.last == ":"
+        }()
+    }
+
+    /// Whether a closing bracket is followed by the colon that makes a key of what it closes.
+    private static func isKeysEnd(_ rest: Substring) -> Bool {
+        rest.dropFirst().drop { $0 == " " || $0 == "\t" }.first == ":"
     }
 
     /// Whether the lines below a line belong to a block scalar: it ends in `|` or `>`, possibly
