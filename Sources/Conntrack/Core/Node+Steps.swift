@@ -105,4 +105,25 @@ extension Node {
             }
         }
     }
+
+    /// Translated source ports in use towards the busiest destination.
+    public func busiestPortCount(at now: Instant) -> Int {
+        struct Lane: Hashable {
+            var source: Address
+            var destination: Address
+            var port: UInt16
+            var protocolNumber: UInt8
+        }
+        var counts: [Lane: Int] = [:]
+        var busiest = 0
+        forEachEntry(at: now) { entry in
+            guard entry.status.contains(.sourceNAT) else { return }
+            let lane = Lane(
+                source: entry.reply.destination, destination: entry.reply.source,
+                port: entry.reply.sourcePart, protocolNumber: entry.protocolNumber)
+            counts[lane, default: 0] += 1
+            busiest = max(busiest, counts[lane, default: 0])
+        }
+        return busiest
+    }
 }

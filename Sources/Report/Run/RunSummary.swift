@@ -137,31 +137,40 @@ public struct WorkloadSummary: Codable, Sendable, Hashable {
     public var completed: UInt64 = 0
     public var active: UInt64 = 0
     public var failed: [String: UInt64] = [:]
-    public var failedAttempts: [String: UInt64] = [:]
+    public var requests: UInt64 = 0
+    public var responses: UInt64 = 0
     public var retransmittedSYNs: UInt64 = 0
-    public var sent: UInt64 = 0
-    public var delivered: UInt64 = 0
-    public var answers: UInt64 = 0
-    public var unanswered: UInt64 = 0
-    /// Packets that nodes dropped, by reason.
+    public var retransmittedSegments: UInt64 = 0
+    public var repeatedQueries: UInt64 = 0
+    /// Of both directions.
+    public var packetsSent: UInt64 = 0
+    public var packetsDelivered: UInt64 = 0
+    /// Packets that ended on the way, by reason.
     public var drops: [String: UInt64] = [:]
     public var connect: LatencySummary?
+    public var response: LatencySummary?
     public var completion: LatencySummary?
     /// Raw packets, without an application.
     public var isRaw = false
     public var isDatagram = false
+    /// Works for another workload: a lookup, the back of a proxy.
+    public var isHidden = false
 
     public init(name: String) { self.name = name }
 
     public var failedCount: UInt64 { failed.values.reduce(0, +) }
 
     enum CodingKeys: String, CodingKey {
-        case name, started, attempted, connected, completed, active, failed, sent, delivered
-        case answers, unanswered, drops, connect, completion
-        case failedAttempts = "failed_attempts"
+        case name, started, attempted, connected, completed, active, failed, requests, responses
+        case drops, connect, response, completion
         case retransmittedSYNs = "retransmitted_syns"
+        case retransmittedSegments = "retransmitted_segments"
+        case repeatedQueries = "repeated_queries"
+        case packetsSent = "packets_sent"
+        case packetsDelivered = "packets_delivered"
         case isRaw = "raw"
         case isDatagram = "datagram"
+        case isHidden = "hidden"
     }
 }
 
@@ -174,13 +183,10 @@ public struct LatencySummary: Codable, Sendable, Hashable {
     public var p999: UInt64
     public var max: UInt64
 
-    /// `nil` where nothing was recorded.
-    public init?(_ series: LatencySeries) {
-        guard let p50 = series.quantile(0.5), let p90 = series.quantile(0.9),
-            let p99 = series.quantile(0.99), let p999 = series.quantile(0.999),
-            let max = series.quantile(1)
-        else { return nil }
-        count = series.count
+    public init(
+        count: UInt64, p50: UInt64, p90: UInt64, p99: UInt64, p999: UInt64, max: UInt64
+    ) {
+        self.count = count
         self.p50 = p50
         self.p90 = p90
         self.p99 = p99

@@ -4,38 +4,22 @@ import Wire
 // What an application does with the network once: look a name up, connect, ask, wait, hold, close,
 // and try again where it failed.
 
-/// Why an attempt failed, as its application sees it.
-public enum FailureReason: UInt8, Sendable, Hashable, CaseIterable, BitwiseCopyable {
-    /// Nobody answered: SYNs, segments or queries were repeated in vain.
+/// Why an attempt failed, as its application sees it; in the order of the catalogue's names.
+enum FailureReason: UInt8, Hashable, CaseIterable, BitwiseCopyable {
+    /// Nobody answered the SYNs.
+    case connectTimeout
+    /// Nobody answered in time: segments or queries were sent in vain, or the application gave up.
     case timeout
     /// A RST answered the SYN.
     case refused
-    /// A RST ended the connection.
+    /// A RST ended the connection, or the peer closed before the answer was complete.
     case reset
     /// An ICMP message said that the destination cannot be reached.
     case unreachable
-    /// The application gave up first.
-    case applicationTimeout
     /// No free local port towards the destination.
     case noPort
-    /// The peer closed before the answer was complete.
-    case closedEarly
     /// The name could not be looked up.
-    case noName
-
-    /// The word in series and summaries.
-    public var name: String {
-        switch self {
-        case .timeout: "timeout"
-        case .refused: "refused"
-        case .reset: "reset"
-        case .unreachable: "unreachable"
-        case .applicationTimeout: "app_timeout"
-        case .noPort: "no_port"
-        case .closedEarly: "closed_early"
-        case .noName: "no_name"
-        }
-    }
+    case lookup
 }
 
 /// Where an exchange stands.
@@ -66,6 +50,8 @@ struct Exchange: BitwiseCopyable {
     /// When the first and the present attempt began, and the connection was asked for.
     var began: UInt64
     var attemptBegan: UInt64
+    /// When the present request was sent.
+    var asked: UInt64 = 0
     var hold: UInt64 = 0
     var requestByteCount: UInt32 = 0
     var responseByteCount: UInt32 = 0

@@ -146,7 +146,7 @@ extension Simulation {
         let workload = Int(exchanges[index].workload)
         attach(socket, to: index)
         workloads[workload].stats.connected &+= 1
-        workloads[workload].stats.connect.record(now - exchanges[index].attemptBegan)
+        workloads[workload].stats.connect.record(now - exchanges[index].began)
         sockets[socket].receiveTarget = sockets[socket].receiveNext
         keepAlive(socket, workload)
         askNext(index)
@@ -161,9 +161,11 @@ extension Simulation {
 
     /// Sends the next request of an exchange over its connection.
     mutating func askNext(_ index: UInt32) {
-        guard let socket = socket(of: index) else { return attemptFailed(index, .closedEarly) }
+        guard let socket = socket(of: index) else { return attemptFailed(index, .reset) }
         exchanges[index].phase = .asking
+        exchanges[index].asked = now
         exchanges[index].requestsLeft -= 1
+        workloads[Int(exchanges[index].workload)].stats.requests &+= 1
         sockets[socket].receiveTarget &+= exchanges[index].responseByteCount
         let request = exchanges[index].requestByteCount
         let generation = exchanges[index].generation
@@ -188,15 +190,21 @@ extension Simulation {
         answerComplete(index)
     }
 
+    /// A request has its response.
+    mutating func countResponse(_ index: UInt32) {
+        let workload = Int(exchanges[index].workload)
+        workloads[workload].stats.responses &+= 1
+        workloads[workload].stats.response.record(now - exchanges[index].asked)
+    }
+
     private mutating func answerComplete(_ index: UInt32) {
         let workload = Int(exchanges[index].workload)
-        workloads[workload].stats.answers &+= 1
+        if exchanges[index].responseByteCount > 0 { countResponse(index) }
         if exchanges[index].requestsLeft > 0 {
             exchanges[index].phase = .thinking
             let pause = workloads[workload].nanoseconds(workloads[workload].flow.flow.think)
             return pause == 0 ? askNext(index) : setStep(index, pause)
         }
-        workloads[workload].stats.answered(now - exchanges[index].began)
         exchanges[index].phase = .holding
         if exchanges[index].front != .max {
             let generation = exchanges[index].generation
@@ -265,7 +273,7 @@ extension Simulation {
         if exchanges[index].phase == .holding {
             complete(index)
         } else {
-            attemptFailed(index, .closedEarly)
+            attemptFailed(index, .reset)
         }
         if sockets[socket].generation != 0 { shutDown(socket) }
     }
@@ -278,7 +286,7 @@ extension Simulation {
         if exchanges[index].phase == .holding {
             complete(index)
         } else {
-            attemptFailed(index, .closedEarly)
+            attemptFailed(index, .reset)
         }
     }
 
@@ -304,7 +312,6 @@ extension Simulation {
     mutating func attemptFailed(_ index: UInt32, _ reason: FailureReason) {
         let workload = Int(exchanges[index].workload)
         let retry = workloads[workload].flow.flow.retry
-        workloads[workload].stats.attemptsFailed[Int(reason.rawValue)] &+= 1
         exchanges[index].socket = .max
         let made = Int(exchanges[index].attempt)
         let mayRetry = exchanges[index].phase != .holding && !workloads[workload].flow.isDatagram
@@ -319,7 +326,9 @@ extension Simulation {
     }
 
     mutating func complete(_ index: UInt32) {
-        workloads[Int(exchanges[index].workload)].stats.completed &+= 1
+        let workload = Int(exchanges[index].workload)
+        workloads[workload].stats.completed &+= 1
+        workloads[workload].stats.completion.record(now - exchanges[index].began)
         end(index, hasFailed: false)
     }
 
@@ -331,7 +340,7 @@ extension Simulation {
         exchanges.release(index)
         workloads[workload].active -= 1
         if let parent = exchange(ended.parent), exchanges[parent].phase == .resolving {
-            if hasFailed { attemptFailed(parent, .noName) } else { open(parent) }
+            if hasFailed { attemptFailed(parent, .lookup) } else { open(parent) }
         }
         if ended.front != .max { backEnded(ended, hasFailed: hasFailed) }
         exchangeEnded(workload)
@@ -382,7 +391,7 @@ extension Simulation {
         let phase = exchanges[index].phase
         guard phase != .holding, phase != .backingOff else { return }
         let live = socket(of: index)
-        attemptFailed(index, .applicationTimeout)
+        attemptFailed(index, phase == .connecting ? .connectTimeout : .timeout)
         guard let live, sockets[live].generation != 0 else { return }
         shutDown(live)
     }

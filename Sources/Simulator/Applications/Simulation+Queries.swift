@@ -43,6 +43,8 @@ extension Simulation {
         }
         exchanges[index].requestsLeft -= 1
         exchanges[index].sends = 0
+        exchanges[index].asked = now
+        workloads[Int(exchanges[index].workload)].stats.requests &+= 1
         exchanges[index].openQuestions = (1 << min(plan.questions, 7)) - 1
         exchanges[index].phase = .asking
         sendQuestions(index)
@@ -55,13 +57,12 @@ extension Simulation {
         exchanges[index].sends &+= 1
         for question in UInt8(0)..<7 where exchanges[index].openQuestions & 1 << question != 0 {
             guard let socket = socket(of: index) else {
-                return attemptFailed(index, .closedEarly)
+                return attemptFailed(index, .reset)
             }
-            workloads[workload].stats.sent &+= 1
-            let hasLeft = sendDatagram(
+            if exchanges[index].sends > 1 { workloads[workload].stats.repeatedQueries &+= 1 }
+            sendDatagram(
                 exchanges[index].requestByteCount, question: question, from: socket,
                 reference(index))
-            if !hasLeft { workloads[workload].stats.refusedSends &+= 1 }
             guard exchanges[index].generation == generation,
                 exchanges[index].phase == .asking
             else { return }
@@ -72,13 +73,10 @@ extension Simulation {
 
     /// Nobody has answered in time: the open questions are asked again from the same socket.
     mutating func repeatQuestion(_ index: UInt32) {
-        let workload = Int(exchanges[index].workload)
-        let attempts = workloads[workload].flow.flow.retry.attempts
+        let attempts = workloads[Int(exchanges[index].workload)].flow.flow.retry.attempts
         if Int(exchanges[index].sends) < min(attempts, 250) {
-            workloads[workload].stats.repeatedQuestions &+= 1
             return sendQuestions(index)
         }
-        workloads[workload].stats.unanswered &+= 1
         if exchanges[index].requestsLeft > 0 { return nextRequest(index) }
         closeQuerySocket(index)
         attemptFailed(index, .timeout)
@@ -91,14 +89,18 @@ extension Simulation {
             exchanges[index].openQuestions & 1 << flight.question != 0
         else { return }
         exchanges[index].openQuestions &= ~(1 << flight.question)
-        workloads[Int(exchanges[index].workload)].stats.answers &+= 1
-        if exchanges[index].openQuestions == 0 { allAnswered(index) }
+        guard exchanges[index].openQuestions == 0 else { return }
+        let workload = Int(exchanges[index].workload)
+        if exchanges[index].requestsLeft + 1 == exchanges[index].requests {
+            workloads[workload].stats.connected &+= 1
+            workloads[workload].stats.connect.record(now - exchanges[index].began)
+        }
+        countResponse(index)
+        allAnswered(index)
     }
 
     private mutating func allAnswered(_ index: UInt32) {
         if exchanges[index].requestsLeft > 0 { return nextRequest(index) }
-        let workload = Int(exchanges[index].workload)
-        workloads[workload].stats.answered(now - exchanges[index].began)
         exchanges[index].phase = .holding
         let hold = exchanges[index].hold
         if hold == 0 { leaveQuietly(index) } else { setStep(index, hold) }
@@ -122,8 +124,6 @@ extension Simulation {
         guard let index = exchange(flight.exchange), self.socket(of: index) == socket else {
             return
         }
-        let workload = Int(exchanges[index].workload)
-        workloads[workload].stats.unreachable &+= 1
         // Who does not wait for answers does not read the error either.
         guard exchanges[index].phase == .asking, exchanges[index].responseByteCount > 0 else {
             return

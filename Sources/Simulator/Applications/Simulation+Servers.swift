@@ -20,6 +20,7 @@ extension Simulation {
 
     /// The handshake is over on the server's side.
     mutating func serverAccepted(_ socket: UInt32) {
+        stats[Int(sockets[socket].key.station)].accepted &+= 1
         sockets[socket].receiveTarget =
             sockets[socket].receiveNext &+ sockets[socket].requestByteCount
         if sockets[socket].requestByteCount == 0, sockets[socket].requestsLeft != .max {
@@ -160,6 +161,7 @@ extension Simulation {
     private mutating func push(_ socket: UInt32) {
         let workload = Int(sockets[socket].exchange.workload)
         sockets[socket].pushesLeft -= 1
+        workloads[workload].stats.pushes &+= 1
         guard let push = workloads[workload].flow.flow.push else { return }
         let byteCount = workloads[workload].byteCount(push.size)
         let generation = sockets[socket].generation
@@ -179,7 +181,7 @@ extension Simulation {
     mutating func serveDatagram(_ flight: Flight, _ listener: UInt32, _ station: Int) {
         let workload = flight.exchange.workload
         guard let tuple = flight.packet.tuple.inverted, workload != .max else { return }
-        workloads[Int(workload)].stats.delivered &+= 1
+        stats[station].accepted &+= 1
         guard listeners[Int(listener)].behaviour != .silent,
             let index = exchange(flight.exchange)
         else { return }

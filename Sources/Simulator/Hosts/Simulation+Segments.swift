@@ -333,7 +333,7 @@ extension Simulation {
         case .synSent:
             let workload = sockets[index].exchange.workload
             guard retries < synRetries(workload, Int(sockets[index].key.station)) else {
-                return fail(index, .timeout)
+                return fail(index, .connectTimeout)
             }
             resendHandshake(index, isAnswer: false)
             countRetransmittedSYN(workload)
@@ -386,6 +386,8 @@ extension Simulation {
         let start = sockets[index].sendUnacked
         let left = sockets[index].sendEnd &- start
         sockets[index].sentAt = 0  // What is sent twice is not measured.
+        let workload = sockets[index].exchange.workload
+        if workload != .max { workloads[Int(workload)].stats.retransmittedSegments &+= 1 }
         if Int32(bitPattern: left) > 0 {
             sendData(index, at: start, min(segmentByteCount(index), left), [.ack, .psh])
         } else {

@@ -86,6 +86,8 @@ extension Simulation {
         if waiting >= Int(listeners[place].backlog) {
             // Nobody takes the connections that are there: no more are let in.
             listeners[place].overflowCount &+= 1
+            stats[station].backlogOverflows &+= 1
+            drop(flight, PacketFate.backlog, at: station)
             return
         }
         if listeners[place].halfOpenCount >= listeners[place].backlog {

@@ -41,6 +41,19 @@ struct SocketTable {
     /// Nanoseconds of TIME-WAIT.
     static let timeWaitDuration: UInt64 = 60_000_000_000
 
+    /// Sockets and ephemeral ports in use, by station.
+    private var openCounts: [Int] = []
+    private var portCounts: [Int] = []
+
+    /// Makes room for the counts of so many stations.
+    mutating func prepare(stations: Int) {
+        openCounts = Array(repeating: 0, count: stations)
+        portCounts = Array(repeating: 0, count: stations)
+    }
+
+    func openCount(_ station: Int) -> Int { openCounts[station] }
+    func portCount(_ station: Int) -> Int { portCounts[station] }
+
     var count: Int { pool.count }
     var timeWaitCount: Int { waits.count }
 
@@ -93,11 +106,13 @@ struct SocketTable {
         let index = pool.insert(socket)
         heads[bucket] = index
         linked += 1
+        openCounts[Int(socket.key.station)] += 1
         return index
     }
 
     /// Takes a socket away; events that name it find another generation.
     mutating func remove(_ index: UInt32) {
+        openCounts[Int(pool[index].key.station)] -= 1
         leaveLane(pool[index].lane)
         unlink(index, pool[index].key, after: pool[index].next)
         pool[index].generation = 0
@@ -107,6 +122,7 @@ struct SocketTable {
     /// Takes a socket away and keeps its key for a minute.
     mutating func enterTimeWait(_ index: UInt32, at now: UInt64) {
         let socket = pool[index]
+        openCounts[Int(socket.key.station)] -= 1
         unlink(index, socket.key, after: socket.next)
         pool[index].generation = 0
         pool.release(index)
@@ -216,6 +232,7 @@ struct SocketTable {
             key.localPort = port
             guard makeFree(key, reusingFrom) else { return nil }
             lanes[Int(lane)].usedCount += 1
+            portCounts[Int(key.station)] += 1
             return (port, lane)
         }
         let count = UInt32(range.upperBound - range.lowerBound) + 1
@@ -234,6 +251,7 @@ struct SocketTable {
                 guard makeFree(key, reusingFrom) else { continue }
                 if parity == 0 { lanes[Int(lane)].cursor = (start &+ step) % count }
                 lanes[Int(lane)].usedCount += 1
+                portCounts[Int(key.station)] += 1
                 return (key.localPort, lane)
             }
         }
@@ -256,6 +274,7 @@ struct SocketTable {
     private mutating func leaveLane(_ lane: UInt32) {
         guard lane != Self.none else { return }
         lanes[Int(lane)].usedCount -= 1
+        portCounts[Int(lanes[Int(lane)].key.station)] -= 1
     }
 
     private mutating func lane(of key: SocketKey, _ dice: inout Dice) -> UInt32 {

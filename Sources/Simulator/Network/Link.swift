@@ -23,6 +23,15 @@ struct Passage: BitwiseCopyable {
     var arrival: UInt64
     /// When a second copy does; `.max`: there is none.
     var copyArrival: UInt64 = .max
+    /// What the packet ended of, by `PacketFate`; -1: it arrives.
+    var fate: Int8 = -1
+
+    init(arrival: UInt64) { self.arrival = arrival }
+
+    init(lostTo fate: Int) {
+        arrival = .max
+        self.fate = Int8(truncatingIfNeeded: fate)
+    }
 }
 
 /// One direction of a link between two machines.
@@ -33,46 +42,39 @@ struct LinkDirection {
     /// Where it ends: the station and its interface there.
     var station: UInt32
     var interface: UInt8
+    /// The sender's interface.
+    var ownInterface: UInt8
     /// The link's other direction.
     var opposite: UInt32
-    /// Whether there is another end.
-    var isOpen: Bool
     /// When the sender's device has sent everything given to it.
     private var freeAt: UInt64 = 0
     /// When the latest packet arrives: none overtakes it but a late one's followers.
     private var latestArrival: UInt64 = 0
 
-    private(set) var packetCount: UInt64 = 0
-    private(set) var lostCount: UInt64 = 0
-    private(set) var overflowCount: UInt64 = 0
-
     init(
-        settings: LinkSettings, station: UInt32, interface: UInt8, opposite: UInt32, isOpen: Bool
+        settings: LinkSettings, station: UInt32, interface: UInt8, ownInterface: UInt8,
+        opposite: UInt32
     ) {
         self.settings = settings
         self.station = station
         self.interface = interface
+        self.ownInterface = ownInterface
         self.opposite = opposite
-        self.isOpen = isOpen
     }
 
-    /// Takes a packet at `now` and says when it arrives; `nil` where it is lost.
+    /// Takes a packet at `now` and says when it arrives, or what it ended of.
     @inline(__always)
     mutating func carry(
         byteCount: UInt32, at now: UInt64, _ sampler: inout Sampler
-    ) -> Passage? {
-        packetCount &+= 1
-        guard isOpen, !settings.isDown, !happens(settings.loss, &sampler) else {
-            lostCount &+= 1
-            return nil
-        }
+    ) -> Passage {
+        if settings.isDown { return Passage(lostTo: PacketFate.linkDown) }
+        if happens(settings.loss, &sampler) { return Passage(lostTo: PacketFate.linkLoss) }
         var leaves = now
         if settings.nanosecondsPerByte != 0 {
             let start = max(now, freeAt)
             let waiting = Double(start - now) / settings.nanosecondsPerByte
             guard waiting <= settings.queueByteCount else {
-                overflowCount &+= 1
-                return nil
+                return Passage(lostTo: PacketFate.linkQueue)
             }
             freeAt = start + UInt64(Double(byteCount + 14) * settings.nanosecondsPerByte)
             leaves = freeAt

@@ -41,26 +41,34 @@ extension Simulation {
     @discardableResult
     mutating func transmit(_ flight: Flight, from station: Int) -> Bool {
         guard !facts[station].isDead else { return false }
+        packetCount &+= 1
+        stats[station].sent &+= 1
+        if flight.exchange.workload != .max {
+            let workload = Int(flight.exchange.workload)
+            workloads[workload].stats.packetsSent &+= 1
+            workloads[workload].stats.bytesSent &+= UInt64(flight.packet.networkByteCount)
+        }
         let tracker = Int(facts[station].tracker)
         guard tracker >= 0 else {
-            guard let link = link(from: station, to: flight.packet.tuple) else { return false }
-            carry(flight, over: link)
+            guard let link = link(from: station, to: flight.packet.tuple) else {
+                drop(flight, PacketFate.of(.noRoute), at: station)
+                return false
+            }
+            carry(flight, over: link, from: station)
             return true
         }
         var flight = flight
-        let home = trackers[tracker]
-        home.stats.sent &+= 1
-        let end = home.node.send(&flight.packet, at: Instant(nanoseconds: now))
+        let end = trackers[tracker].node.send(
+            &flight.packet, at: Instant(nanoseconds: now))
         switch end.verdict {
         case .forwarded:
-            tell(flight.packet, capturedAt: station, flight.packet.outInterface)
-            carry(flight, over: Int(facts[station].firstLink) + Int(flight.packet.outInterface.raw))
+            forward(flight, from: station)
             return true
         case .local:
             arrive(flight, at: station)
             return true
         case .dropped:
-            dropped(flight, at: home, end)
+            dropped(flight, at: trackers[tracker], end)
             return false
         }
     }
@@ -70,21 +78,53 @@ extension Simulation {
         let first = Int(facts[station].firstLink)
         if facts[station].linkCount == 1 { return first }
         for route in routes[station] where route.contains(tuple.destination, tuple.family) {
-            return first + Int(route.interface)
+            return first + Int(route.link)
         }
         return facts[station].linkCount > 0 ? first : nil
+    }
+
+    /// Sends a packet out by the interface its tracker chose.
+    private mutating func forward(_ flight: Flight, from station: Int) {
+        let interface = flight.packet.outInterface.raw
+        if !captures.isEmpty { tell(flight.packet, capturedAt: station, interface) }
+        let first = Int(facts[station].firstLink)
+        let count = Int(facts[station].linkCount)
+        if count == 1 { return carry(flight, over: first, from: station) }
+        var only = -1
+        var hasSeveral = false
+        for link in first..<first + count where links[link].ownInterface == interface {
+            hasSeveral = only >= 0
+            if hasSeveral { break }
+            only = link
+        }
+        if only >= 0, !hasSeveral { return carry(flight, over: only, from: station) }
+        // An interface with several links is a segment: the route says who is next.
+        let tuple = flight.packet.tuple
+        for route in routes[station] where route.contains(tuple.destination, tuple.family) {
+            let link = first + Int(route.link)
+            if links[link].ownInterface == interface {
+                return carry(flight, over: link, from: station)
+            }
+        }
+        drop(flight, PacketFate.of(.noRoute), at: station)
+    }
+
+    /// A packet ends here.
+    mutating func drop(_ flight: Flight, _ fate: Int, at station: Int) {
+        stats[station].dropped[fate] &+= 1
+        let workload = flight.exchange.workload
+        if workload != .max { workloads[Int(workload)].stats.dropped[fate] &+= 1 }
     }
 
     // MARK: Over a link
 
     /// Puts a packet on a link; where it is not lost, an event will bring it to the other end.
     @inline(__always)
-    mutating func carry(_ flight: Flight, over link: Int) {
-        let byteCount = flight.packet.networkByteCount
+    mutating func carry(_ flight: Flight, over link: Int, from station: Int) {
         hops &+= 1
-        guard let passage = links[link].carry(byteCount: byteCount, at: now, &linkChance) else {
-            return
-        }
+        let passage = links[link].carry(
+            byteCount: flight.packet.networkByteCount, at: now, &linkChance)
+        guard passage.fate < 0 else { return drop(flight, Int(passage.fate), at: station) }
         var flight = flight
         flight.place = UInt32(truncatingIfNeeded: link)
         queue.push(Event(.arrival, at: passage.arrival, flights.insert(flight)))
@@ -98,13 +138,24 @@ extension Simulation {
         let index = event.index
         let link = Int(flights[index].place)
         let station = Int(links[link].station)
-        guard !facts[station].isDead else { return flights.release(index) }
+        guard !facts[station].isDead else {
+            drop(flights[index], PacketFate.hostGone, at: station)
+            return flights.release(index)
+        }
+        stats[station].received &+= 1
+        stats[station].bytesReceived &+= UInt64(flights[index].packet.networkByteCount)
         let tracker = Int(facts[station].tracker)
         guard tracker >= 0 else {
             let flight = flights[index]
             flights.release(index)
+            if !captures.isEmpty {
+                tell(flight.packet, capturedAt: station, links[link].interface)
+            }
             if isOwn(flight.packet.tuple.destination, flight.packet.tuple.family, station) {
+                stats[station].local &+= 1
                 arrive(flight, at: station)
+            } else {
+                drop(flight, PacketFate.hostGone, at: station)
             }
             return
         }
@@ -115,9 +166,8 @@ extension Simulation {
         flights[index].packet.health.remove(.local)
         let home = trackers[tracker]
         if !captures.isEmpty {
-            tell(flights[index].packet, capturedAt: station, flights[index].packet.inInterface)
+            tell(flights[index].packet, capturedAt: station, links[link].interface)
         }
-        home.stats.received &+= 1
         if home.isInstant {
             let end = home.node.receive(&flights[index].packet, at: Instant(nanoseconds: now))
             leave(index, home, end)
@@ -144,7 +194,7 @@ extension Simulation {
         let cpu = home.cpu(for: flights[index].packet.tuple)
         if !home.cpus[cpu].isBusy { return begin(index, home, cpu) }
         guard home.cpus[cpu].waiting.count - home.cpus[cpu].head < CPUState.backlog else {
-            home.stats.backlogDrops &+= 1
+            drop(flights[index], PacketFate.backlog, at: home.station)
             return flights.release(index)
         }
         home.cpus[cpu].waiting.append(index)
@@ -157,9 +207,11 @@ extension Simulation {
         flights[index].place = UInt32(truncatingIfNeeded: facts[home.station].tracker)
         // A packet that ended early has kept its CPU busy all the same.
         if let end { leave(index, home, end) }
+        let time = home.processingTime()
+        stats[home.station].busy &+= time
         queue.push(
             Event(
-                .processed, at: now + home.processingTime(), end == nil ? index : .max,
+                .processed, at: now + time, end == nil ? index : .max,
                 extra: UInt32(truncatingIfNeeded: facts[home.station].tracker),
                 small: UInt16(truncatingIfNeeded: cpu)))
     }
@@ -189,18 +241,14 @@ extension Simulation {
     private mutating func leave(_ index: UInt32, _ home: TrackedNode, _ end: PathEnd) {
         let flight = flights[index]
         flights.release(index)
-        if flight.packet.info == .invalid { home.stats.invalid &+= 1 }
+        if flight.packet.info == .invalid { stats[home.station].invalid &+= 1 }
         switch end.verdict {
         case .forwarded:
-            home.stats.forwarded &+= 1
-            if !captures.isEmpty {
-                tell(flight.packet, capturedAt: home.station, flight.packet.outInterface)
-            }
-            carry(
-                flight,
-                over: Int(facts[home.station].firstLink) + Int(flight.packet.outInterface.raw))
+            stats[home.station].forwarded &+= 1
+            stats[home.station].bytesForwarded &+= UInt64(flight.packet.networkByteCount)
+            forward(flight, from: home.station)
         case .local:
-            home.stats.local &+= 1
+            stats[home.station].local &+= 1
             arrive(flight, at: home.station)
         case .dropped:
             dropped(flight, at: home, end)
@@ -209,10 +257,8 @@ extension Simulation {
 
     /// A tracked node has dropped a packet; a `reject` tells its sender.
     private mutating func dropped(_ flight: Flight, at home: TrackedNode, _ end: PathEnd) {
-        home.stats.dropped &+= 1
         if let reason = end.reason {
-            home.stats.droppedBy[reason.place] &+= 1
-            countDrop(flight.exchange.workload, reason)
+            drop(flight, PacketFate.of(reason), at: home.station)
             if reason == .tableFull { noteRefusal(home) }
         }
         switch end.answer {
@@ -221,7 +267,7 @@ extension Simulation {
             var flight = flight
             flight.receiver = flight.sender
             flight.sender = .max
-            refuseFromNode(flight, at: home.station)
+            refuse(flight, at: home.station)
         case .icmp(let code)?, .icmpv6(let code)?:
             sendUnreachable(about: flight, code: code, from: home.station)
         }
@@ -235,14 +281,12 @@ extension Simulation {
         home.contentsAtRefusal = contents(of: home)
     }
 
-    private mutating func refuseFromNode(_ flight: Flight, at station: Int) {
-        refuse(flight, at: station)
-    }
-
     // MARK: Into a host
 
     /// A packet has reached a host that has its destination address.
     mutating func arrive(_ flight: Flight, at station: Int) {
+        let workload = flight.exchange.workload
+        if workload != .max { workloads[Int(workload)].stats.packetsDelivered &+= 1 }
         switch flight.packet.tuple.protocolNumber {
         case IPProtocol.tcp: receiveTCP(flight, at: station)
         case IPProtocol.udp: receiveDatagram(flight, at: station)

@@ -10,7 +10,7 @@ import Wire
 struct StationFacts {
     /// Its place among the tracked nodes, or -1.
     var tracker: Int32 = -1
-    /// Its interfaces are the links from `firstLink` on.
+    /// Its links are those from `firstLink` on.
     var firstLink: UInt32 = 0
     var linkCount: UInt32 = 0
     /// Where among `prefixes` its own addresses begin.
@@ -41,11 +41,12 @@ struct StationFacts {
 struct RouteEntry: BitwiseCopyable {
     var prefix: Prefix
     var mask: Address
-    var interface: UInt8
+    /// The place of the link among the machine's.
+    var link: UInt16
 
-    init(_ prefix: Prefix, _ interface: UInt8 = 0) {
+    init(_ prefix: Prefix, _ link: UInt16 = 0) {
         self.prefix = prefix
-        self.interface = interface
+        self.link = link
         mask = Address.mask(prefix: prefix.length, prefix.family)
         self.prefix.address = prefix.address.masked(by: mask)
     }
@@ -85,6 +86,8 @@ struct ListenerState {
 /// What a person calls a machine and its interfaces.
 struct StationNames {
     var name: String
+    /// Where its description stands in the topology.
+    var node: Int
     var interfaces: [String]
 }
 
@@ -102,7 +105,6 @@ final class TrackedNode {
     private var sampler: Sampler
     /// When each collector event is due, to know a stale one.
     var collectorAt: UInt64 = .max
-    var stats = NodeStats()
     /// The first and the latest packet refused because the table was full, and what it held then.
     var firstRefusal: UInt64?
     var latestRefusal: UInt64?
@@ -146,28 +148,4 @@ struct CPUState {
 
     /// `net.core.netdev_max_backlog`.
     static let backlog = 1000
-}
-
-/// What a tracked node did with packets, beside the tracker's own counters.
-struct NodeStats: Sendable {
-    var received: UInt64 = 0
-    var forwarded: UInt64 = 0
-    var local: UInt64 = 0
-    var sent: UInt64 = 0
-    var dropped: UInt64 = 0
-    var backlogDrops: UInt64 = 0
-    /// By `DropReason`, in the order of `StepOutcome.reasons`.
-    var droppedBy = [UInt64](repeating: 0, count: DropReason.inOrder.count)
-    var invalid: UInt64 = 0
-}
-
-extension DropReason {
-    /// Every reason, in the order of the JSONL contract.
-    static let inOrder: [DropReason] = [
-        .tableFull, .rule, .rejected, .insertFailed, .chainTooLong, .clash, .nat, .noRoute,
-        .timeToLive, .tooBig, .fragmentPending, .fragmentOverflow, .fragmentInvalid, .malformed,
-        .martian, .refusedOptions, .tracker, .natICMP,
-    ]
-
-    var place: Int { Self.inOrder.firstIndex(of: self) ?? 0 }
 }

@@ -12,14 +12,14 @@ struct CapturePoint {
     /// Unix nanoseconds of the run's beginning.
     var epoch: UInt64
     /// Where full buffers go.
-    var sink: (inout [UInt8]) -> Void
+    var sink: ([UInt8]) -> Void
 }
 
 extension Simulation {
     /// Writes a packet down where somebody watches this interface.
-    mutating func tell(_ packet: Packet, capturedAt station: Int, _ interface: InterfaceIndex) {
+    mutating func tell(_ packet: Packet, capturedAt station: Int, _ interface: UInt8) {
         for index in captures.indices
-        where captures[index].station == station && captures[index].interface == interface.raw {
+        where captures[index].station == station && captures[index].interface == interface {
             let bytes = PacketBytes.of(packet, identification: UInt16(truncatingIfNeeded: hops))
             captures[index].writer.append(
                 bytes.span, timestamp: captures[index].epoch &+ now)
@@ -29,8 +29,7 @@ extension Simulation {
     }
 
     mutating func flushCapture(_ index: Int) {
-        var bytes = captures[index].writer.take()
-        captures[index].sink(&bytes)
+        captures[index].sink(captures[index].writer.take())
     }
 }
 

@@ -1,35 +1,32 @@
 import Histogram
+import Scenario
 
-/// Latencies of one kind: of the whole run, and of the step that is being recorded.
+/// Latencies of one kind since they were last taken: cheap to record, and turned into the run's
+/// own sparse form once a sample.
 ///
-/// Microseconds, three significant digits, one hour at most.
+/// Microseconds with three significant digits, two hours at most.
 struct Latency {
-    private(set) var total = Self.empty()
-    private var step = Self.empty()
-    /// Recorded since the latest step was taken.
-    private var stepCount = 0
+    private static let longest: UInt64 = 7_200_000_000
+    private var step = Histogram<UInt32>(
+        lowestDiscernibleValue: 1, highestTrackableValue: longest,
+        numberOfSignificantValueDigits: .three)
+    private var count = 0
 
-    private static func empty() -> Histogram<UInt32> {
-        Histogram(
-            lowestDiscernibleValue: 1, highestTrackableValue: 3_600_000_000,
-            numberOfSignificantValueDigits: .three)
-    }
-
+    @inline(__always)
     mutating func record(_ nanoseconds: UInt64) {
-        step.record(min(max(1, (nanoseconds + 500) / 1000), 3_600_000_000))
-        stepCount += 1
+        step.record(min((nanoseconds + 500) / 1000, Self.longest))
+        count += 1
     }
 
-    /// Hands over the values recorded since the last call, each with its count.
-    mutating func takeStep() -> [(microseconds: UInt64, count: UInt64)] {
-        guard stepCount > 0 else { return [] }
-        var values: [(microseconds: UInt64, count: UInt64)] = []
+    /// Hands over what was recorded since the last call, in nanoseconds.
+    mutating func take() -> ValueHistogram {
+        var taken = ValueHistogram()
+        guard count > 0 else { return taken }
         for value in step.recordedValues() {
-            values.append((value.value, UInt64(value.count)))
-            total.record(value.value, count: value.count)
+            taken.record(value.value * 1000, times: UInt64(value.count))
         }
         step.reset()
-        stepCount = 0
-        return values
+        count = 0
+        return taken
     }
 }

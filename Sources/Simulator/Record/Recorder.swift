@@ -1,160 +1,160 @@
 import Conntrack
-import Report
+import Scenario
 import Wire
 
 // Takes down what a world looks like, sample by sample. It looks and never touches: a run that is
 // recorded more often goes the same way.
 
-/// The series of a run.
 struct Recorder {
-    private(set) var series = SeriesTable()
-    private(set) var latencies: [LatencySeries] = []
-    /// Figures as they stood at the sample before, for columns that count.
-    private var before: [Double] = []
-    private var row: [Double] = []
-    private var cursor = 0
-    /// When each node's table first stood above 75 % of its maximum.
-    private(set) var alerts: [UInt64?] = []
-    /// Largest figure of the kernel's memory, by node.
-    private(set) var kernelPeaks: [UInt64] = []
+    private(set) var run: RecordedRun
+    /// When each node's table first stood above 75 % of its maximum, by tracker.
+    private(set) var alerts: [UInt64?]
+    /// Largest figure of the kernel's memory, by tracker.
+    private(set) var kernelPeaks: [UInt64]
+    /// What each CPU time stood at, by station.
+    private var busyBefore: [UInt64]
+    private var latest: UInt64 = 0
+
+    init(_ simulation: borrowing Simulation, groups: [String: [String]]) {
+        run = RecordedRun(groups: groups)
+        alerts = Array(repeating: nil, count: simulation.trackers.count)
+        kernelPeaks = Array(repeating: 0, count: simulation.trackers.count)
+        busyBefore = Array(repeating: 0, count: simulation.facts.count)
+    }
 
     /// Takes a sample.
     mutating func sample(_ simulation: inout Simulation) {
-        let isFirst = series.columns.isEmpty
-        cursor = 0
-        series.times.append(simulation.now)
-        if isFirst {
-            alerts = Array(repeating: nil, count: simulation.trackers.count)
-            kernelPeaks = Array(repeating: 0, count: simulation.trackers.count)
+        run.beginSample(at: Instant(nanoseconds: simulation.now))
+        for station in simulation.facts.indices {
+            sample(machine: station, simulation)
+            let tracker = Int(simulation.facts[station].tracker)
+            if tracker >= 0 {
+                sample(
+                    table: simulation.trackers[tracker], tracker, simulation.names[station].name,
+                    at: Instant(nanoseconds: simulation.now))
+            }
         }
-        for (place, home) in simulation.trackers.enumerated() {
-            let name = simulation.names[home.station].name
-            sample(home, place, name, at: Instant(nanoseconds: simulation.now))
+        for place in simulation.workloads.indices where !simulation.workloads[place].isHidden {
+            sample(workload: place, &simulation)
         }
-        var latency = 0
-        for place in simulation.workloads.indices {
-            let name = simulation.workloads[place].name
-            sample(simulation.workloads[place], name)
-            take(&simulation.workloads[place].stats.connect, name + ".connect", &latency)
-            take(&simulation.workloads[place].stats.completion, name + ".completion", &latency)
-        }
-        let active = simulation.sockets.count
-        gauge("run.sockets", Double(active))
-        gauge("run.events", Double(simulation.queue.count))
-        count("run.hops", Double(simulation.hops))
+        let metrics = SeriesCatalogue.run
+        run.add("run", metrics[0], Double(simulation.packetCount))
+        run.add("run", metrics[1], Double(simulation.exchanges.count))
+        run.add("run", metrics[2], Double(simulation.eventCount))
+        latest = simulation.now
     }
 
-    private mutating func take(_ latency: inout Latency, _ name: String, _ place: inout Int) {
-        if latencies.count == place { latencies.append(LatencySeries(name)) }
-        latencies[place].steps.append(
-            latency.takeStep().map {
-                LatencySeries.Value(microseconds: $0.microseconds, count: $0.count)
-            })
-        place += 1
+    /// Adds values in the order of some metrics of the catalogue.
+    private mutating func add(_ owner: String, _ metrics: [Metric], _ values: [Double]) {
+        precondition(metrics.count == values.count, "a value for each metric of the catalogue")
+        for (metric, value) in zip(metrics, values) { run.add(owner, metric, value) }
     }
 
-    // MARK: A node
+    // MARK: A machine
+
+    private mutating func sample(machine station: Int, _ simulation: borrowing Simulation) {
+        let stats = simulation.stats[station]
+        let tracker = Int(simulation.facts[station].tracker)
+        let span = Double(simulation.now - latest)
+        let cpus = tracker >= 0 ? simulation.trackers[tracker].cpus.count : 1
+        let busy = Double(stats.busy - busyBefore[station])
+        busyBefore[station] = stats.busy
+        let values: [Double] =
+            [
+                Double(stats.received), Double(stats.forwarded), Double(stats.local),
+                Double(stats.sent), Double(stats.droppedCount), Double(stats.invalid),
+                Double(stats.bytesReceived), Double(stats.bytesForwarded),
+                Double(stats.accepted), Double(simulation.sockets.openCount(station)),
+                Double(stats.backlogOverflows), Double(simulation.sockets.portCount(station)),
+                span > 0 ? min(1, busy / span / Double(cpus)) : 0,
+            ] + SeriesCatalogue.dropReasons.indices.map { Double(stats.dropped[$0]) }
+        add(simulation.names[station].name, SeriesCatalogue.node, values)
+    }
+
+    // MARK: A table
 
     private mutating func sample(
-        _ home: TrackedNode, _ place: Int, _ name: String, at now: Instant
+        table home: TrackedNode, _ place: Int, _ name: String, at now: Instant
     ) {
         let sysctl = home.node.configuration.sysctl
         let census = home.node.census(at: now)
-        let conntrack = name + ".conntrack."
         let entries = home.node.count
-        gauge(conntrack + "count", Double(entries))
-        gauge(conntrack + "max", Double(sysctl.max))
-        gauge(conntrack + "buckets", Double(sysctl.roundedBuckets))
+        let counters = home.node.counters
+        let removed = home.node.journal.removedCount
         if alerts[place] == nil, sysctl.max > 0, Double(entries) > 0.75 * Double(sysctl.max) {
             alerts[place] = now.nanoseconds
         }
-        for (counter, value) in home.node.counters.named {
-            count(conntrack + counter, Double(value))
-        }
-        gauge(conntrack + "tcp", Double(census.protocols[Int(IPProtocol.tcp)]))
-        gauge(conntrack + "udp", Double(census.protocols[Int(IPProtocol.udp)]))
-        gauge(
-            conntrack + "icmp",
-            Double(
-                census.protocols[Int(IPProtocol.icmp)] + census.protocols[Int(IPProtocol.icmpv6)])
-        )
-        for state in UInt8(1)..<10 {
-            gauge(
-                conntrack + "tcp." + StateName.tcp(state), Double(census.tcpStates[Int(state)]))
-        }
-        gauge(conntrack + "assured", Double(census.assured))
-        gauge(conntrack + "unreplied", Double(census.unreplied))
-        gauge(conntrack + "expired", Double(census.expired))
-        gauge(conntrack + "unconfirmed", Double(census.unconfirmed))
         let chains = home.node.table.chainLengths()
-        gauge(name + ".chain.mean", chains.mean)
-        gauge(name + ".chain.p99", Double(chains.p99))
-        gauge(name + ".chain.max", Double(chains.longest))
-        count(name + ".lookups", Double(home.node.table.lookups))
-        count(name + ".links_walked", Double(home.node.table.linksWalked))
         let kernel = KernelMemory(
             buckets: Int(sysctl.roundedBuckets), entries: Int(entries),
             extensions: KernelMemory.Extensions(sysctl, isListening: home.node.isListening))
         kernelPeaks[place] = max(kernelPeaks[place], UInt64(kernel.totalByteCount))
-        gauge(name + ".memory.kernel", Double(kernel.totalByteCount))
-        gauge(name + ".memory.model", Double(home.node.tableByteCount))
-        count(name + ".kernel_log", Double(home.node.kernelLog.writtenCount))
-        let stats = home.stats
-        count(name + ".packets.received", Double(stats.received))
-        count(name + ".packets.forwarded", Double(stats.forwarded))
-        count(name + ".packets.local", Double(stats.local))
-        count(name + ".packets.sent", Double(stats.sent))
-        count(name + ".packets.invalid", Double(stats.invalid))
-        count(name + ".packets.dropped", Double(stats.dropped))
-        count(name + ".drop.backlog", Double(stats.backlogDrops))
-        for (place, reason) in DropReason.inOrder.enumerated() {
-            count(name + ".drop." + reason.rawValue, Double(stats.droppedBy[place]))
-        }
+        let protocols = census.protocols
+        let messages =
+            protocols[Int(IPProtocol.icmp)] + protocols[Int(IPProtocol.icmpv6)]
+        let known =
+            protocols[Int(IPProtocol.tcp)] + protocols[Int(IPProtocol.udp)] + messages
+        var values: [Double] = [Double(entries), Double(sysctl.max), Double(sysctl.roundedBuckets)]
+        values += counters.named.map { Double($0.value) }
+        values += [
+            Double(removed + census.live + census.expired), Double(removed),
+            Double(protocols[Int(IPProtocol.tcp)]), Double(protocols[Int(IPProtocol.udp)]),
+            Double(messages), Double(census.live - known), Double(census.assured),
+            Double(census.unreplied), Double(census.expired),
+        ]
+        values += (1...8).map { Double(census.tcpStates[$0]) }
+        let searches = home.node.table.searches
+        values += [
+            chains.mean, Double(chains.p99), Double(chains.longest),
+            Double(home.node.table.lookups), Double(home.node.table.linksWalked),
+            Double(searches.probes), Double(searches.searches), Double(searches.failures),
+            home.node.ruleset.needsNAT(.ipv4) || home.node.ruleset.needsNAT(.ipv6)
+                ? Double(home.node.busiestPortCount(at: now)) : 0,
+            Double(kernel.totalByteCount), Double(home.node.tableByteCount),
+            Double(home.node.kernelLog.writtenCount),
+            Double(home.node.kernelLog.tableFullCount),
+            Double(home.node.kernelLog.suppressedCount),
+        ]
+        add(name, SeriesCatalogue.tracker, values)
     }
 
     // MARK: A workload
 
-    private mutating func sample(_ workload: WorkloadState, _ name: String) {
+    private mutating func sample(workload place: Int, _ simulation: inout Simulation) {
+        let workload = simulation.workloads[place]
         let stats = workload.stats
-        gauge(name + ".active", Double(workload.active))
-        count(name + ".started", Double(stats.started))
-        count(name + ".attempted", Double(stats.attempted))
-        count(name + ".connected", Double(stats.connected))
-        count(name + ".completed", Double(stats.completed))
-        count(name + ".failed", Double(stats.failedCount))
-        for reason in FailureReason.allCases {
-            count(name + ".failed." + reason.name, Double(stats.failed[Int(reason.rawValue)]))
-        }
-        count(name + ".failed_attempts", Double(stats.attemptsFailed.reduce(0, +)))
-        count(name + ".retransmitted_syns", Double(stats.retransmittedSYNs))
-        count(name + ".sent", Double(stats.sent))
-        count(name + ".delivered", Double(stats.delivered))
-        count(name + ".answers", Double(stats.answers))
-        count(name + ".unanswered", Double(stats.unanswered))
-        count(name + ".dropped", Double(stats.droppedCount))
-        for (place, reason) in DropReason.inOrder.enumerated() {
-            count(name + ".dropped." + reason.rawValue, Double(stats.droppedBy[place]))
-        }
-    }
-
-    // MARK: Columns
-
-    private mutating func gauge(_ name: @autoclosure () -> String, _ value: Double) {
-        if cursor == series.columns.count {
-            series.columns.append(SeriesTable.Column(name(), .gauge))
-            before.append(0)
-        }
-        series.columns[cursor].values.append(value)
-        cursor += 1
-    }
-
-    private mutating func count(_ name: @autoclosure () -> String, _ total: Double) {
-        if cursor == series.columns.count {
-            series.columns.append(SeriesTable.Column(name(), .count))
-            before.append(0)
-        }
-        series.columns[cursor].values.append(total - before[cursor])
-        before[cursor] = total
-        cursor += 1
+        // What is looked up for a workload is part of it.
+        let resolver = workload.flow.resolver
+        let lookup = resolver.map { simulation.workloads[$0].stats } ?? WorkloadStats()
+        let isRaw = workload.raw != nil
+        let skipped = stats.failed[Int(FailureReason.noPort.rawValue)] + workload.skipped
+        let dropped = zip(stats.dropped, lookup.dropped).map { $0 + $1 }
+        let values: [Double] = [
+            Double(isRaw ? stats.packetsSent : stats.started), Double(stats.connected),
+            Double(stats.completed), Double(stats.failedCount), Double(workload.active),
+            Double(skipped), Double(stats.attempted - stats.started), Double(stats.requests),
+            Double(stats.responses), Double(stats.pushes), Double(stats.pushesReceived),
+            Double(stats.retransmittedSYNs), Double(stats.retransmittedSegments),
+            Double(stats.repeatedQueries + lookup.repeatedQueries),
+            Double(stats.packetsSent + lookup.packetsSent),
+            Double(stats.packetsDelivered + lookup.packetsDelivered),
+            Double(dropped.reduce(0, +)), Double(stats.bytesSent + lookup.bytesSent),
+        ]
+        let metrics = SeriesCatalogue.workload
+        add(workload.name, Array(metrics[..<values.count]), values)
+        run.add(
+            workload.name, metrics[values.count], simulation.workloads[place].stats.connect.take())
+        run.add(
+            workload.name, metrics[values.count + 1],
+            simulation.workloads[place].stats.response.take())
+        run.add(
+            workload.name, metrics[values.count + 2],
+            simulation.workloads[place].stats.completion.take())
+        run.add(
+            workload.name, metrics[values.count + 3],
+            resolver.map { simulation.workloads[$0].stats.completion.take() } ?? ValueHistogram())
+        let reasons = FailureReason.allCases.map { Double(stats.failed[Int($0.rawValue)]) }
+        let drops = SeriesCatalogue.dropReasons.indices.map { Double(dropped[$0]) }
+        add(workload.name, Array(metrics[(values.count + 4)...]), reasons + drops)
     }
 }

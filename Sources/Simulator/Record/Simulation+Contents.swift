@@ -43,9 +43,9 @@ extension Simulation {
     /// there.
     private func owner(of entry: Entry) -> Int? {
         let tuple = entry.original
-        return workloads.indices.first { place in
+        return workloads.indices.first(where: { place in
             let workload = workloads[place]
-            guard workload.stats.started + workload.stats.sent > 0 else { return false }
+            guard workload.stats.packetsSent > 0 else { return false }
             let isDatagram = workload.raw?.isDatagram ?? workload.flow.isDatagram
             guard isDatagram == (tuple.protocolNumber != IPProtocol.tcp),
                 workload.target.ports.contains(tuple.destinationPart)
@@ -61,6 +61,6 @@ extension Simulation {
                 $0.family == tuple.family && tuple.source.high == $0.first.high
                     && tuple.source.low &- $0.first.low < $0.count
             }
-        }
+        })
     }
 }

@@ -1,4 +1,5 @@
 import Conntrack
+import Scenario
 import Wire
 
 // One run: a world of machines, links and applications, and the loop that lets time pass in it. It
@@ -16,6 +17,7 @@ struct Simulation: ~Copyable {
 
     // Machines.
     var facts: [StationFacts] = []
+    var stats: [StationStats] = []
     var names: [StationNames] = []
     var prefixes: [RouteEntry] = []
     var routes: [[RouteEntry]] = []
@@ -31,7 +33,18 @@ struct Simulation: ~Copyable {
     var workloads: [WorkloadState] = []
 
     var captures: [CapturePoint] = []
-    /// Packets put on links.
+    /// Whether ctnetlink events are kept, and those that were.
+    var keepsEvents = false
+    var timeline: [Scenario.TimelineEvent] = []
+    var actions: [Action] = []
+    var changes = RouteChanges()
+    /// What the world was made from, for what changes while it runs.
+    var builder: WorldBuilder?
+    /// What happened at which moment, for people.
+    var notes: [(at: UInt64, text: String)] = []
+
+    /// Packets that hosts have sent, and packets put on links.
+    var packetCount: UInt64 = 0
     var hops: UInt64 = 0
     var eventCount: UInt64 = 0
 

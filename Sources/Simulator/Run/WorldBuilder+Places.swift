@@ -13,6 +13,8 @@ extension WorldBuilder {
             count += UInt32(member.links.count)
         }
         simulation.changes.routes = scenario.topology.routes
+        simulation.stats = Array(repeating: StationStats(), count: members.count)
+        simulation.sockets.prepare(stations: members.count)
         for (place, member) in members.enumerated() {
             let node = description(place)
             var facts = StationFacts()

@@ -18,8 +18,7 @@ extension WorldBuilder {
     ) throws(WorldError) {
         var sources: [(family: Family, first: Address, count: Int)] = []
         for member in groups[made.source] ?? [] {
-            let all = members[member].addresses + members[member].interfaces.flatMap(\.addresses)
-            sources += all.map { ($0.family, $0.first, $0.count) }
+            sources += members[member].allAddresses.map { ($0.family, $0.first, $0.count) }
         }
         guard let target = destination(of: made.target, sources.first?.family ?? .ipv4),
             !sources.isEmpty
@@ -81,7 +80,7 @@ extension WorldBuilder {
         case .addresses(let family, let first, _): return (family, first, target.ports.lowerBound)
         case .node(let name):
             guard let member = groups[name]?.first else { return nil }
-            let all = members[member].addresses + members[member].interfaces.flatMap(\.addresses)
+            let all = members[member].allAddresses
             guard let own = all.first(where: { $0.family == family }) ?? all.first else {
                 return nil
             }

@@ -138,8 +138,7 @@ extension WorldBuilder {
         var left = UInt64(clamping: limit ?? .max)
         var ranges: [SourceRange] = []
         for member in groups[workload.source] ?? [] {
-            let all = members[member].addresses + members[member].interfaces.flatMap(\.addresses)
-            for address in all where left > 0 {
+            for address in members[member].allAddresses where left > 0 {
                 let count = min(left, UInt64(address.count))
                 left -= count
                 ranges.append(
@@ -200,8 +199,7 @@ extension WorldBuilder {
     }
 
     private func choices(_ member: Int, weight: Double) -> [TargetPlan.Choice] {
-        let all = members[member].addresses + members[member].interfaces.flatMap(\.addresses)
-        return all.map {
+        members[member].allAddresses.map {
             TargetPlan.Choice(
                 family: $0.family, first: $0.first, count: UInt64($0.count), weight: weight)
         }
@@ -215,8 +213,7 @@ extension WorldBuilder {
                 !simulation.facts[$0].isAbsent && !simulation.facts[$0].isLeaving
             }
             endpoints[service.name] = present.compactMap { member in
-                (members[member].addresses + members[member].interfaces.flatMap(\.addresses))
-                    .first { $0.family == service.family }?.first
+                members[member].allAddresses.first { $0.family == service.family }?.first
             }
         }
         return endpoints

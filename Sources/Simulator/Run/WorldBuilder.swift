@@ -71,6 +71,12 @@ struct WorldBuilder {
         return simulation
     }
 
+    /// Names of each group's members.
+    var memberNames: [String: [String]] {
+        groups.filter { $0.value.count > 1 || members[$0.value[0]].name != $0.key }
+            .mapValues { $0.map { members[$0].name } }
+    }
+
     func description(_ member: Int) -> Scenario.Node {
         scenario.topology.nodes[members[member].node]
     }

@@ -103,12 +103,6 @@ extension Simulation {
     // MARK: Counting
 
     @inline(__always)
-    mutating func countDrop(_ workload: UInt32, _ reason: DropReason) {
-        guard workload != .max else { return }
-        workloads[Int(workload)].stats.droppedBy[reason.place] &+= 1
-    }
-
-    @inline(__always)
     mutating func countRetransmittedSYN(_ workload: UInt32) {
         guard workload != .max else { return }
         workloads[Int(workload)].stats.retransmittedSYNs &+= 1
@@ -164,7 +158,6 @@ extension Simulation {
         let source = rawSource(index)
         guard let target = workloads[index].nextTarget(source.family) else { return }
         workloads[index].left -= 1
-        workloads[index].stats.sent &+= 1
         let draw = workloads[index].sampler.next()
         let ports = UInt64(raw.sourcePorts.upperBound - raw.sourcePorts.lowerBound) + 1
         let tuple = Tuple(
@@ -217,7 +210,6 @@ extension Simulation {
             return
         }
         workloads[index].raw?.cursor += 1
-        workloads[index].stats.sent &+= 1
         let reference = ExchangeReference(
             index: .max, generation: 0, workload: UInt32(index))
         transmit(Flight(packets[raw.cursor].packet, reference), from: raw.station)

@@ -144,6 +144,8 @@ struct WorkloadState {
     var start: UInt64 = 0
     /// A lookup's, a proxy's back: begun by other exchanges alone.
     var isHidden = false
+    /// Exchanges that a bound of the run kept from beginning.
+    var skipped: UInt64 = 0
     /// Where to, in the scenario's words: what addresses stand behind it may change.
     var targetDescription: Scenario.Target?
     /// Whether it starts by itself.
