@@ -29,7 +29,7 @@ struct Ctlab: ParsableCommand {
               5  interrupted, with a partial result
             """,
         version: ProductVersion.text,
-        subcommands: [ReplayCommand.self, VerifyCommand.self])
+        subcommands: [RunCommand.self, ReplayCommand.self, VerifyCommand.self])
 
     static func main() {
         StandardStream.surviveClosedReaders()

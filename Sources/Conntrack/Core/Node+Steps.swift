@@ -74,6 +74,11 @@ extension Node {
         return victims.filter { table.delete($0, at: moment) }.count
     }
 
+    /// An interface went down: connections masqueraded for it go (spec nat.md §8).
+    public mutating func interfaceWentDown(_ interface: InterfaceIndex, at now: Instant) {
+        table.flushMasqueraded(interface, losing: nil, at: moment(now))
+    }
+
     /// Enters a connection as it was saved, as `conntrack -I` does.
     ///
     /// Tuples, status, remaining life, protocol state and mark are taken over; TCP windows are not

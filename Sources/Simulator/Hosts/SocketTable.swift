@@ -51,6 +51,16 @@ struct SocketTable {
         portCounts = Array(repeating: 0, count: stations)
     }
 
+    /// The sockets of a station, in the order of their places.
+    func open(at station: Int) -> [UInt32] {
+        guard openCounts[station] > 0 else { return [] }
+        return pool.items.indices.compactMap { place in
+            let socket = pool.items[place]
+            return socket.generation != 0 && Int(socket.key.station) == station
+                ? UInt32(truncatingIfNeeded: place) : nil
+        }
+    }
+
     func openCount(_ station: Int) -> Int { openCounts[station] }
     func portCount(_ station: Int) -> Int { portCounts[station] }
 

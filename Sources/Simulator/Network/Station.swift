@@ -31,6 +31,8 @@ struct StationFacts {
     /// Not there yet, or gone for good; about to go.
     var isAbsent = false
     var isLeaving = false
+    /// It was there and will not come again by itself.
+    var isGone = false
     /// Switched off: neither answers nor forwards.
     var isDead = false
     /// Answers what comes to closed ports.

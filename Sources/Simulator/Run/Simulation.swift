@@ -59,6 +59,7 @@ struct Simulation: ~Copyable {
     /// Prepares what happens by itself: collectors and workloads.
     mutating func start() {
         for index in trackers.indices { scheduleCollector(index) }
+        scheduleTimeline()
         for index in workloads.indices where workloads[index].startsByItself {
             queue.push(
                 Event(
@@ -83,7 +84,9 @@ struct Simulation: ~Copyable {
             case .replacement: replacement(event)
             case .rawPacket: rawPacket(event)
             case .collector: collectorDue(event)
-            case .timeline, .action, .sample: break
+            case .timeline: timelineEvent(event)
+            case .action: action(event)
+            case .sample: break
             }
         }
         now = end

@@ -116,7 +116,7 @@ extension WorldBuilder {
             configuration.sysctl = node.sysctl
             configuration.tracking = node.tracking == .always ? .always : .auto
             configuration.ruleset = try rules.ruleset(
-                of: place, self, endpoints: endpoints(simulation))
+                of: place, self, endpoints: endpoints(simulation.facts))
             simulation.facts[place].tracker = Int32(simulation.trackers.count)
             let tracked = TrackedNode(
                 Node(configuration), station: place, node, seed: seed(2, place))

@@ -8,8 +8,10 @@ import Wire
 struct RouteChanges {
     /// Routes of the file, then those of the timeline; the latest wins.
     var routes: [Scenario.Route] = []
-    /// Machines nothing is sent through, and who takes over from whom.
+    /// Machines nothing is sent through any more.
     var avoided: Set<Int> = []
+    /// Who has taken over from whom.
+    var successors: [Int: Int] = [:]
 }
 
 extension WorldBuilder {
@@ -44,7 +46,10 @@ extension WorldBuilder {
     func routes(of member: Int, _ changes: RouteChanges) -> [RouteEntry] {
         guard members[member].links.count > 1 || isTracked(member) else { return [] }
         var routes: [(prefix: Prefix, link: Int)] = []
-        for (other, hop) in firstHops(from: member, changes).enumerated() where hop >= 0 {
+        let hops = firstHops(from: member, changes)
+        for other in members.indices {
+            let hop = hops[changes.successors[other] ?? other]
+            guard hop >= 0 else { continue }
             for prefix in reachable(other) { routes.append((prefix, hop)) }
         }
         var wanted: [(prefix: Prefix, link: Int)] = []
@@ -52,7 +57,9 @@ extension WorldBuilder {
             routes.removeAll { $0.prefix == route.destination }
             wanted.removeAll { $0.prefix == route.destination }
             guard let via = route.via else { continue }
-            let link = members[member].links.firstIndex { isMember($0.neighbour, of: via) }
+            let next = members[member].links.first { isMember($0.neighbour, of: via) }
+                .map { changes.successors[$0.neighbour] ?? $0.neighbour }
+            let link = members[member].links.firstIndex { $0.neighbour == next }
             if let link { wanted.append((route.destination, link)) }
         }
         // A route that was asked for stands before an equally long one, and takes whatever lies

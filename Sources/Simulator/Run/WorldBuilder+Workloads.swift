@@ -13,7 +13,7 @@ extension WorldBuilder {
             let isHidden = place >= all.count
             let workload = isHidden ? hidden[place - all.count] : all[place]
             simulation.workloads.append(
-                try state(of: workload, number: place, isHidden: isHidden, &simulation))
+                try state(of: workload, number: place, isHidden: isHidden, simulation))
             place += 1
         }
         all += hidden
@@ -29,7 +29,7 @@ extension WorldBuilder {
 
     private mutating func state(
         of workload: Scenario.Workload, number: Int, isHidden: Bool,
-        _ simulation: inout Simulation
+        _ simulation: borrowing Simulation
     ) throws(WorldError) -> WorkloadState {
         var plan = FlowPlan()
         var raw: RawPlan?
@@ -57,7 +57,7 @@ extension WorldBuilder {
         case .replay(let replay):
             raw = try replayPlan(replay, station)
         }
-        var target = try targetPlan(workload.target, simulation)
+        var target = try targetPlan(workload.target, simulation.facts)
         if case .scan(let scan) = workload.kind {
             target.spread = scan.order == .sequential ? .roundRobin : .random
         }
@@ -152,53 +152,57 @@ extension WorldBuilder {
 
     /// The addresses and ports behind a target.
     func targetPlan(
-        _ target: Scenario.Target?, _ simulation: borrowing Simulation
+        _ target: Scenario.Target?, _ facts: [StationFacts]
     ) throws(WorldError) -> TargetPlan {
         guard let target else { return TargetPlan([], ports: 0...0, .first) }
         var ports = target.ports
-        var choices: [TargetPlan.Choice] = []
         switch target.host {
-        case .node(let name):
-            for member in groups[name] ?? [] where !simulation.facts[member].isAbsent {
-                choices += self.choices(member, weight: 1)
-            }
-        case .addresses(let family, let first, let count):
-            choices = [
-                TargetPlan.Choice(family: family, first: first, count: UInt64(count), weight: 1)
-            ]
         case .service(let name):
-            guard let service = scenario.services.first(where: { $0.name == name }) else { break }
-            ports = service.port...service.port
-            choices = [
-                TargetPlan.Choice(
-                    family: service.family, first: service.virtualAddress, count: 1, weight: 1)
-            ]
-        case .nodePort(let name, let weights):
-            guard let service = scenario.services.first(where: { $0.name == name }),
-                let port = service.nodePort
-            else { break }
-            ports = port...port
-            for weight in weights {
-                let share = groups[weight.node] ?? []
-                for member in share {
-                    choices += self.choices(
-                        member, weight: weight.weight / Double(share.count))
-                }
-            }
-            if weights.isEmpty {
-                for member in members.indices where description(member).role == .kubernetesNode {
-                    choices += self.choices(member, weight: 1)
-                }
-            }
+            if let service = service(name) { ports = service.port...service.port }
+        case .nodePort(let name, _):
+            if let port = service(name)?.nodePort { ports = port...port }
+        case .node, .addresses: break
         }
-        let plan = TargetPlan(choices, ports: ports, target.spread)
+        let choices = choices(of: target, facts)
         guard !choices.isEmpty else {
             throw WorldError(description: "the target \(target.host) has no address")
         }
-        return plan
+        return TargetPlan(choices, ports: ports, target.spread)
     }
 
-    private func choices(_ member: Int, weight: Double) -> [TargetPlan.Choice] {
+    private func service(_ name: String) -> Scenario.Service? {
+        scenario.services.first { $0.name == name }
+    }
+
+    /// The addresses behind a target, as machines come and go.
+    func choices(of target: Scenario.Target, _ facts: [StationFacts]) -> [TargetPlan.Choice] {
+        switch target.host {
+        case .node(let name):
+            return (groups[name] ?? []).filter { !facts[$0].isAbsent && !facts[$0].isLeaving }
+                .flatMap { choices($0, weight: 1) }
+        case .addresses(let family, let first, let count):
+            return [
+                TargetPlan.Choice(family: family, first: first, count: UInt64(count), weight: 1)
+            ]
+        case .service(let name):
+            guard let service = service(name) else { return [] }
+            return [
+                TargetPlan.Choice(
+                    family: service.family, first: service.virtualAddress, count: 1, weight: 1)
+            ]
+        case .nodePort(_, let weights):
+            if weights.isEmpty {
+                return members.indices.filter { description($0).role == .kubernetesNode }
+                    .flatMap { choices($0, weight: 1) }
+            }
+            return weights.flatMap { weight in
+                let share = groups[weight.node] ?? []
+                return share.flatMap { choices($0, weight: weight.weight / Double(share.count)) }
+            }
+        }
+    }
+
+    func choices(_ member: Int, weight: Double) -> [TargetPlan.Choice] {
         members[member].allAddresses.map {
             TargetPlan.Choice(
                 family: $0.family, first: $0.first, count: UInt64($0.count), weight: weight)
@@ -206,11 +210,11 @@ extension WorldBuilder {
     }
 
     /// Addresses that answer for each group of endpoints.
-    func endpoints(_ simulation: borrowing Simulation) -> RulesetMaker.Endpoints {
+    func endpoints(_ facts: [StationFacts]) -> RulesetMaker.Endpoints {
         var endpoints: RulesetMaker.Endpoints = [:]
         for service in scenario.services {
             let present = (groups[service.endpoints] ?? []).filter {
-                !simulation.facts[$0].isAbsent && !simulation.facts[$0].isLeaving
+                !facts[$0].isAbsent && !facts[$0].isLeaving
             }
             endpoints[service.name] = present.compactMap { member in
                 members[member].allAddresses.first { $0.family == service.family }?.first
