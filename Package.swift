@@ -20,6 +20,7 @@ let package = Package(
         .executable(name: "ctlab", targets: ["ctlab"]),
         .library(name: "Conntrack", targets: ["Wire", "Conntrack"]),
         .library(name: "ReplayKit", targets: ["Replay", "Report", "Scenario", "LinuxCalls"]),
+        .library(name: "Simulator", targets: ["Simulator"]),
     ],
     dependencies: [
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
@@ -52,6 +53,13 @@ let package = Package(
             name: "Replay", dependencies: ["Wire", "Conntrack", "Scenario", "Report"],
             swiftSettings: strict),
         .target(
+            name: "Simulator",
+            dependencies: [
+                "Wire", "Conntrack", "Scenario", "Report",
+                .product(name: "Histogram", package: "hdrhistogram-swift"),
+            ],
+            swiftSettings: strict),
+        .target(
             name: "LiveKernel", dependencies: ["Wire", "Report", "LinuxCalls"],
             swiftSettings: strict),
         .target(
@@ -72,8 +80,8 @@ let package = Package(
         .executableTarget(
             name: "ctlab",
             dependencies: [
-                "Wire", "Conntrack", "Scenario", "Report", "Replay", "LinuxCalls", "LiveKernel",
-                "Fuzz", "LoadGen", "Verify", "CJemalloc",
+                "Wire", "Conntrack", "Scenario", "Simulator", "Report", "Replay", "LinuxCalls",
+                "LiveKernel", "Fuzz", "LoadGen", "Verify", "CJemalloc",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
             swiftSettings: strict),
@@ -100,6 +108,10 @@ let package = Package(
             dependencies: [
                 "Wire", "Conntrack", "Scenario", "Report", "Replay", "LinuxCalls", "Captures",
             ],
+            swiftSettings: strict),
+        .testTarget(
+            name: "SimulatorTests",
+            dependencies: ["Wire", "Conntrack", "Scenario", "Report", "Simulator"],
             swiftSettings: strict),
         .testTarget(
             name: "LiveKernelTests",

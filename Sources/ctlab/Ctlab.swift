@@ -30,7 +30,8 @@ struct Ctlab: ParsableCommand {
             """,
         version: ProductVersion.text,
         subcommands: [
-            ReplayCommand.self, VerifyCommand.self, ValidateCommand.self, ListCommand.self,
+            RunCommand.self, ReplayCommand.self, VerifyCommand.self, ValidateCommand.self,
+            ListCommand.self,
             LoadCommand.self, SinkCommand.self, ObserveCommand.self, CeilingCommand.self,
             TimeoutsCommand.self, LabCommand.self, LoadWorkerCommand.self,
         ])

@@ -21,6 +21,7 @@ import Testing
         "Scenario": ["Wire", "Conntrack", "Foundation", "Yams"],
         "Report": ["Wire", "Conntrack", "Foundation", "Rainbow"],
         "Replay": ["Wire", "Conntrack", "Scenario", "Report"],
+        "Simulator": ["Wire", "Conntrack", "Scenario", "Report", "Histogram", "Foundation"],
         // Neither may borrow the other's idea of the truth: LiveKernel never sees Conntrack.
         "LiveKernel": ["Wire", "Report", "LinuxCalls"], "Fuzz": ["Wire"],
         "LoadGen": [

@@ -3,7 +3,7 @@ import Glibc
 // Every bar of the performance page that the table can show, with the figure of this machine.
 //
 //   bench                     all of them
-//   bench new|random|lives|masquerade|bytes|collector|path …
+//   bench new|random|lives|masquerade|bytes|collector|path|events …
 //   bench full                50 million connections (8 GB)
 //   bench gate                allocations on the hot path; fails where there are any
 //   bench steady N            work of a fixed size, for counting instructions
@@ -49,6 +49,7 @@ let parts: [(name: String, run: () -> Void)] = [
     ("bytes", bytesEach),
     ("collector", collector),
     ("path", wholePath),
+    ("events", eventQueue),
     ("full", fiftyMillion),
 ]
 let unknown = words.filter { word in !parts.contains { $0.name == word } }

@@ -40,7 +40,8 @@ extension Node {
             switch ask(chain, hook, &packet, at: now) {
             case .accept: continue
             case .drop(let rule): return PathEnd(.dropped, .rule, rule)
-            case .reject(_, let rule): return PathEnd(.dropped, .rejected, rule)
+            case .reject(let answer, let rule):
+                return PathEnd(.dropped, .rejected, rule, answer: answer)
             case .map(let target, let rule):
                 switch range(of: target, packet, hook) {
                 case .leave: continue

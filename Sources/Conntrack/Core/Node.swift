@@ -8,23 +8,29 @@ public struct PathEnd: Sendable, Hashable, BitwiseCopyable {
     public var verdict: Verdict
     public var reason: DropReason?
     public var rule: RuleReference?
+    /// What the sender is told, for `.rejected`.
+    public var answer: RejectAnswer?
 
-    init(_ verdict: Verdict, _ reason: DropReason? = nil, _ rule: RuleReference? = nil) {
+    init(
+        _ verdict: Verdict, _ reason: DropReason? = nil, _ rule: RuleReference? = nil,
+        answer: RejectAnswer? = nil
+    ) {
         self.verdict = verdict
         self.reason = reason
         self.rule = rule
+        self.answer = answer
     }
 }
 
 /// One tracked machine: interfaces, rules, settings and its connection table.
 public struct Node: ~Copyable {
-    public private(set) var configuration: NodeConfiguration
+    public internal(set) var configuration: NodeConfiguration
     public internal(set) var table: ConnectionTable
     public internal(set) var ruleset: Ruleset
     public internal(set) var kernelLog: KernelLog
     let namespace = NamespaceIndex.initial
     var settings: TrackerSettings
-    let routing: Routing
+    var routing: Routing
     var plan: PathPlan
     /// Where in the table's list the timeout policies of the ruleset begin.
     private var firstTimeoutPolicy: UInt32 = 0
@@ -152,12 +158,6 @@ public struct Node: ~Copyable {
 
     func moment(_ now: Instant) -> Moment { Moment(now, configuration.tickRate) }
 
-    /// Removes every connection, as `conntrack -F` does.
-    ///
-    /// Returns how many.
-    @discardableResult
-    public mutating func flush(at now: Instant) -> Int { table.flush(namespace, at: moment(now)) }
-
     // MARK: Time
 
     /// Lets time pass up to and including `now`: the collector runs whenever it is due.
@@ -268,7 +268,7 @@ public struct Node: ~Copyable {
                 case .drop(let rule): return PathEnd(.dropped, .rule, rule)
                 case .reject(let answer, let rule):
                     if answer == .tcpReset { closeReset(packet, at: now) }
-                    return PathEnd(.dropped, .rejected, rule)
+                    return PathEnd(.dropped, .rejected, rule, answer: answer)
                 }
             case .track:
                 if let reason = track(&packet, at: now) { return PathEnd(.dropped, reason) }

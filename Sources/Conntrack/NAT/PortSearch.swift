@@ -40,14 +40,19 @@ enum PortSearch {
             offset = 0
         }
         var attempts = min(size, UInt32(Limits.portAttempts))
+        table.searches.searches &+= 1
         while true {
             for index in 0..<attempts {
+                table.searches.probes &+= 1
                 let port = UInt16(truncatingIfNeeded: first + UInt32(offset) % size)
                 set(port, &tuple, kind)
                 offset &+= 1
                 if !isTaken(tuple, slot, left: attempts - index, in: &table, at: now) { return }
             }
-            if attempts >= size || attempts < smallestRound { return }
+            if attempts >= size || attempts < smallestRound {
+                table.searches.failures &+= 1
+                return
+            }
             attempts /= 2
             offset = table.dice.nextUInt16()
         }
@@ -103,6 +108,13 @@ enum PortSearch {
         table.delete(found.slot, at: now)
         return false
     }
+}
+
+/// How often ports were searched for, how many were tried, and how often none was free.
+public struct PortSearchCounts: Sendable, Hashable, BitwiseCopyable {
+    public internal(set) var searches: UInt64 = 0
+    public internal(set) var probes: UInt64 = 0
+    public internal(set) var failures: UInt64 = 0
 }
 
 extension ConnectionTable {

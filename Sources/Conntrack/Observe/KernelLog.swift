@@ -33,6 +33,13 @@ public struct KernelLog: Sendable {
     /// Lines that had to go because of `lineLimit`.
     public private(set) var forgottenCount = 0
 
+    /// Lines written about a full table, and those the limiter held back.
+    public private(set) var tableFullCount = 0
+    public private(set) var suppressedCount = 0
+
+    /// Lines ever written.
+    public var writtenCount: Int { ring.count + forgottenCount }
+
     private var ring: [Line] = []
     /// Where the oldest line stands once the ring is full.
     private var oldest = 0
@@ -72,6 +79,7 @@ public struct KernelLog: Sendable {
 
     private mutating func appendLimited(_ text: String, at now: Instant) {
         let answer = limiter.ask(at: now)
+        if answer.maySpeak { tableFullCount += 1 } else { suppressedCount += 1 }
         if answer.suppressedCount > 0 {
             append("net_ratelimit: \(answer.suppressedCount) callbacks suppressed", at: now)
         }

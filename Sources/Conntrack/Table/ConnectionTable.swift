@@ -78,6 +78,8 @@ public struct ConnectionTable: ~Copyable {
     /// Links walked and lookups made since the beginning: what chain length costs.
     public internal(set) var lookups: UInt64 = 0
     public internal(set) var linksWalked: UInt64 = 0
+    /// What searches for free ports have cost.
+    public internal(set) var searches = PortSearchCounts()
 
     /// An empty table with one namespace.
     ///
