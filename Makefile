@@ -4,7 +4,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
 .PHONY: help setup build demo test check fmt lint goldens live bench bench-full fuzz test-san \
-    captures conformance clean
+    captures reference conformance clean
 
 # Where the checked build lives: its flags differ from the others', so it keeps its own products.
 CHECKED := --scratch-path .build-check
@@ -59,6 +59,9 @@ bench: setup  ## Measures, and prints each figure beside its bar
 
 bench-full: setup  ## Fills a table with fifty million connections, once (8 GB)
 	cd Benchmarks && swift run -c release bench full
+
+reference: build  ## Measures the load generator beside its C yardstick (needs root)
+	Benchmarks/reference/compare .build/release/ctlab
 
 captures: build  ## Writes scenarios/captures anew (a test holds that nothing changes)
 	swift run -c release make-captures scenarios/captures

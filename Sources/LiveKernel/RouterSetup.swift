@@ -165,7 +165,7 @@ enum RouterSetup {
 
     /// Loads the node's rules, then ours around them.
     static func load(_ node: LiveNode, with tools: Tools) throws(LiveKernelError) {
-        if !node.ruleset.isEmpty { try load(node.ruleset, with: tools) }
+        if !node.ruleset.isEmpty { try load(ZoneWatch.watched(node.ruleset), with: tools) }
         let classes = try classes(node, with: tools)
         try load(WatchRules.silence + classes, with: tools)
         // A transaction of its own: among equal priorities, first come is first asked.
@@ -182,7 +182,7 @@ enum RouterSetup {
             tables.filter { WatchRules.isOurs($0) == isOurs && !$0.hasSuffix(WatchRules.stays) }
                 .map { "delete \($0)\n" }.joined()
         }
-        try load(deletions(false) + node.ruleset, with: tools)
+        try load(deletions(false) + ZoneWatch.watched(node.ruleset), with: tools)
         let classes = try classes(node, with: tools)
         try load(deletions(true) + classes, with: tools)
         try load(families.map(WatchRules.arrivals).joined(), with: tools)

@@ -257,15 +257,20 @@ extension LiveTests {
             """
         }
 
-        @Test("packetdrill.md B7.3, two arms: masquerade: ns1 sees the router", arguments: settings)
-        func masquerades(_ s: Setting) throws {
+        @Test(
+            "packetdrill.md B7.3, two arms: masquerade, plain and fully-random: ns1 sees the router",
+            arguments: settings, ["", " fully-random"])
+        func masquerades(_ s: Setting, _ flag: String) throws {
             var x = try Self.router(
-                Self.chain(s.table, "nat", "postrouting", 100, "oifname \"cli\" masquerade"))
+                Self.chain(
+                    s.table, "nat", "postrouting", 100, "oifname \"cli\" masquerade\(flag)"))
             for id in UInt16(1)...2 {
                 try x.send(s.ping(s.ns2, s.ns1, id: id), called: "ns2 pings \(id)", "NEW U")
                 #expect(x.last?.live.entry?.reply.destination == s.router1)
+                let drawn = try #require(x.last?.live.entry?.reply.id)
                 try x.send(
-                    s.answer(s.ns1, s.router1, id: id), called: "ns1 answers", "ESTABLISHED-reply")
+                    s.answer(s.ns1, s.router1, id: UInt16(drawn)), called: "ns1 answers",
+                    "ESTABLISHED-reply")
                 #expect(x.last?.live.out?.map(\.interface) == ["srv"])
             }
             try x.expectSameTables()
@@ -333,6 +338,7 @@ extension LiveTests {
             try x.send(
                 s.builder(s.ns1, s.router1).udp(from: 41_404, to: 1405), called: "ns1 asks",
                 "NEW U local")
+            try x.expectSameTables()
         }
     }
 }

@@ -28,16 +28,36 @@ extension Node {
         }
         let arrived = packet
         keep(bytes, arrived, layout)
-        let end = receive(&packet, at: now)
+        let now = moment(now)
+        let end = begin(&packet, at: now) ?? finish(&packet, bytes, layout, at: now)
+        letGo(&packet)
         transit.bytes.removeAll(keepingCapacity: true)
-        var delivery = report(end, arrived, packet, at: moment(now))
+        var delivery = report(end, arrived, packet, at: now)
         if end.verdict == .forwarded {
             let output = [UInt8](copying: bytes.extracting(0..<Int(arrived.networkByteCount)))
             depart(
-                &delivery, output, from: arrived, to: packet, layout, origin: nil,
-                at: moment(now))
+                &delivery, output, from: arrived, to: packet, layout, origin: nil, at: now)
         }
+        payload.clear()
         return delivery
+    }
+
+    /// The last hook for a packet whose bytes are at hand: a helper reads them there.
+    mutating func finish(
+        _ packet: inout Packet, _ bytes: Span<UInt8>, _ layout: PacketLayout, at now: Moment
+    ) -> PathEnd {
+        takePayload(of: packet, bytes, layout)
+        return finish(&packet, at: now)
+    }
+
+    /// Lays a packet's payload down for its connection's helper.
+    mutating func takePayload(of packet: Packet, _ bytes: Span<UInt8>, _ layout: PacketLayout) {
+        guard packet.connection != .none, packet.tuple.protocolNumber == IPProtocol.tcp else {
+            return
+        }
+        let status = table.records[packet.connection].status
+        guard !status.isDisjoint(with: [.helper, .sequenceAdjust]) else { return }
+        payload.take(bytes, packet, layout)
     }
 
     /// A packet that IP input drops: nothing sees it, but it may still be looked up.
@@ -51,7 +71,7 @@ extension Node {
             ?? InterfaceIndex(0)
         var delivery = Delivery(verdict: .dropped, info: .none, inInterface: ingress)
         delivery.reason = .malformed
-        delivery.entry = readable.flatMap { entry(of: $0, at: now) }
+        delivery.entry = readable.flatMap { entry(of: $0, .none, at: now) }
         return delivery
     }
 
@@ -111,7 +131,7 @@ extension Node {
         at now: Moment
     ) -> Delivery {
         var delivery = report(PathEnd(.dropped, reason), fragment, packet, at: now)
-        delivery.entry = datagramTuple.flatMap { entry(of: $0, at: now) }
+        delivery.entry = datagramTuple.flatMap { entry(of: $0, .none, at: now) }
         return delivery
     }
 
@@ -157,7 +177,7 @@ extension Node {
         keep(datagram.bytes.span, arrived, layout)
         let end =
             run(station + 1..<steps.upperBound, .prerouting, &whole, at: now)
-            ?? route(&whole, at: now) ?? finish(&whole, at: now)
+            ?? route(&whole, at: now) ?? finish(&whole, datagram.bytes.span, layout, at: now)
         letGo(&whole)
         transit.bytes.removeAll(keepingCapacity: true)
         var delivery = report(end, arrived, whole, at: now)
@@ -166,6 +186,7 @@ extension Node {
                 &delivery, datagram.bytes, from: arrived, to: whole, layout,
                 origin: datagram.origin, at: now)
         }
+        payload.clear()
         return delivery
     }
 
@@ -180,6 +201,7 @@ extension Node {
     ) {
         var output = bytes
         PacketRewriter.apply(from: arrived, to: packet, layout, bytes: &output)
+        if payload.hasChanges { PayloadRewriter.apply(payload, to: packet, &output) }
         if packet.health.contains(.options) { fillOptions(of: &output, packet, at: now) }
         let mtu = configuration.interfaces[Int(packet.outInterface.raw)].mtu
         if output.count <= mtu, origin == nil {
@@ -255,26 +277,27 @@ extension Node {
         delivery.reason = end.reason
         delivery.rule = end.rule
         if !arrived.health.contains(.noTuple) { delivery.tuple = arrived.tuple }
-        delivery.entry = entry(of: arrived, at: now)
+        delivery.entry = entry(of: arrived, packet.template.zones, at: now)
         return delivery
     }
 
     /// The connection of a packet that has gone, or of the packet it quotes.
     ///
     /// Evicts nothing.
-    private func entry(of arrived: Packet, at now: Moment) -> Entry? {
+    private func entry(of arrived: Packet, _ zones: ZonePair, at now: Moment) -> Entry? {
         if !arrived.health.isDisjoint(with: [.quotesTuple, .quotesIdentifier]) {
-            return arrived.quoted.inverted.flatMap { entry(of: $0, at: now) }
+            return arrived.quoted.inverted.flatMap { entry(of: $0, zones, at: now) }
         }
         // An ICMP header cut short behind its id is no tuple for the tracker, but still names a flow.
         let isNamed =
             !arrived.health.contains(.noTuple)
             || (arrived.tuple.hasIdentifier && arrived.transportByteCount >= 6
                 && !arrived.health.contains(.laterFragment))
-        return isNamed ? entry(of: arrived.tuple, at: now) : nil
+        return isNamed ? entry(of: arrived.tuple, zones, at: now) : nil
     }
 
-    private func entry(of tuple: Tuple, at now: Moment) -> Entry? {
-        table.peek(tuple, .none, namespace, at: now).map { table.entry($0.slot, at: now) }
+    /// As a lookup would: in the original direction's zone, then in the reply's.
+    private func entry(of tuple: Tuple, _ zones: ZonePair, at now: Moment) -> Entry? {
+        table.peek(tuple, zones, namespace, at: now).map { table.entry($0.slot, at: now) }
     }
 }

@@ -15,6 +15,11 @@ enum PacketRewriter {
         if before.health.contains(.laterFragment) { return }
         rewriteTransport(
             before.tuple, after.tuple, at: layout.transportOffset, &bytes)
+        if before.tcp.sequence != after.tcp.sequence
+            || before.tcp.acknowledgment != after.tcp.acknowledgment
+        {
+            rewriteNumbers(before.tcp, after.tcp, at: layout.transportOffset, &bytes)
+        }
         if layout.quotedOffset != 0, before.quoted != after.quoted {
             rewriteQuotation(before, after, layout, &bytes)
         }
@@ -54,6 +59,19 @@ enum PacketRewriter {
             UInt16(before) << 8 | protocolNumber, with: UInt16(after) << 8 | protocolNumber)
         bytes[8] = after
         bytes.update(checksumAt: 10, change)
+    }
+
+    /// The sequence numbers of a TCP header that helpers have shifted.
+    private static func rewriteNumbers(
+        _ before: TCPSegment, _ after: TCPSegment, at start: Int, _ bytes: inout [UInt8]
+    ) {
+        guard start + 20 <= bytes.count else { return }
+        var change = ChecksumChange()
+        change.replace(before.sequence, with: after.sequence)
+        change.replace(before.acknowledgment, with: after.acknowledgment)
+        bytes.setBigEndian(after.sequence, at: start + 4)
+        bytes.setBigEndian(after.acknowledgment, at: start + 8)
+        bytes.update(checksumAt: start + 16, change)
     }
 
     /// Ports or id, and the transport checksum: also for a quoted packet that was cut short.

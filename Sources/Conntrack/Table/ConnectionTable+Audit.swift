@@ -34,6 +34,16 @@ extension ConnectionTable {
                 findings.append("bucket \(bucket): \(length) links, its head says otherwise")
             }
         }
+        // A master that has gone is kept, and counted, by the connections it announced.
+        var masters: Set<UInt32> = []
+        for slot in links.keys {
+            guard let index = attachments(of: Slot(slot)) else { continue }
+            let master = attached[index].master
+            guard master != .none, links[master.index] == nil else { continue }
+            if masters.insert(master.index).inserted {
+                counts[Int(records[master].namespace.raw)] += 1
+            }
+        }
         for (slot, count) in links.sorted(by: { $0.key < $1.key }) {
             let status = records[slot].status
             let expected = status.contains(.natClash) ? 1 : 2

@@ -140,12 +140,12 @@ struct RulesFlowTests {
     }
 
     @Test(
-        "Of several marks the last counts, and another one before it is remembered",
+        "Of several marks the last counts, and another one before it is a change",
         arguments: [
-            ("ct mark set 3 ct mark set 7", 7, 3), ("ct mark set 3 ct mark set 3", 3, nil),
-            ("ct mark set 3 ct mark set 7 ct mark set 7", 7, 3), ("ct mark set 3", 3, nil),
-        ] as [(String, UInt32, UInt32?)])
-    func connectionMarks(rule: String, last: UInt32, earlier: UInt32?) throws {
+            ("ct mark set 3 ct mark set 7", 7, true), ("ct mark set 3 ct mark set 3", 3, false),
+            ("ct mark set 3 ct mark set 7 ct mark set 7", 7, true), ("ct mark set 3", 3, false),
+        ] as [(String, UInt32, Bool)])
+    func connectionMarks(rule: String, last: UInt32, hasChanged: Bool) throws {
         var ruleset = try RulesSupport.ruleset(RulesSupport.forward(rule))
         var effects = RuleEffects()
         var dice = Dice(seed: 1)
@@ -153,9 +153,7 @@ struct RulesFlowTests {
         let entry = Entry(original: packet.tuple, reply: packet.tuple)
         _ = ruleset.evaluate(
             0, &packet, entry: entry, effects: &effects, dice: &dice, at: .start)
-        #expect(effects.connectionMark == last && effects.earlierMark == earlier)
-        effects.connectionMark = nil
-        #expect(effects.earlierMark == nil)
+        #expect(effects.connectionMark == last && effects.hasChangedMark == hasChanged)
     }
 
     @Test("Without a connection there is no mark to set")
