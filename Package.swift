@@ -25,6 +25,8 @@ let package = Package(
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
         .package(url: "https://github.com/jpsim/Yams", from: "6.2.2"),
         .package(url: "https://github.com/onevcat/Rainbow", from: "4.2.2"),
+        .package(url: "https://github.com/apple/swift-numerics", from: "1.1.1"),
+        .package(url: "https://github.com/HdrHistogram/hdrhistogram-swift", exact: "0.2.0"),
     ],
     targets: [
         .systemLibrary(
@@ -52,6 +54,14 @@ let package = Package(
         .target(
             name: "LiveKernel", dependencies: ["Wire", "Report", "LinuxCalls"],
             swiftSettings: strict),
+        .target(
+            name: "LoadGen",
+            dependencies: [
+                "Wire", "Conntrack", "Scenario", "Report", "LinuxCalls",
+                .product(name: "RealModule", package: "swift-numerics"),
+                .product(name: "Histogram", package: "hdrhistogram-swift"),
+            ],
+            swiftSettings: strict),
         .target(name: "Fuzz", dependencies: ["Wire"], swiftSettings: strict),
         .target(
             name: "Verify",
@@ -63,7 +73,7 @@ let package = Package(
             name: "ctlab",
             dependencies: [
                 "Wire", "Conntrack", "Scenario", "Report", "Replay", "LinuxCalls", "LiveKernel",
-                "Fuzz", "Verify", "CJemalloc",
+                "Fuzz", "LoadGen", "Verify", "CJemalloc",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
             swiftSettings: strict),
@@ -95,6 +105,13 @@ let package = Package(
             name: "LiveKernelTests",
             dependencies: [
                 "Wire", "Scenario", "Report", "LinuxCalls", "LiveKernel", "Verify", "ctlab",
+            ],
+            swiftSettings: strict),
+        .testTarget(
+            name: "LoadGenTests",
+            dependencies: [
+                "Wire", "LinuxCalls", "LoadGen",
+                .product(name: "Histogram", package: "hdrhistogram-swift"),
             ],
             swiftSettings: strict),
         .testTarget(

@@ -9,7 +9,7 @@ struct DatagramFlow: Sendable {
     func step(_ dice: inout FuzzDice) -> TCPFlow.Segment {
         let fromClient = !dice.oneIn(2)
         let (source, destination) = path.ends(fromClient: fromClient)
-        let payload = [UInt8](repeating: 0, count: dice.pick([0, 1, 8, 20, 100, 512, 1400]))
+        let payload = [UInt8](repeating: 0, count: dice.pick([0, 1, 8, 20, 100, 512, 1400, 2900]))
         let bytes =
             switch protocolNumber {
             case IPProtocol.udp: udp(source, destination, payload, &dice)

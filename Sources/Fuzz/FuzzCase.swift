@@ -22,6 +22,8 @@ public struct FuzzCase: Sendable {
     public var kind: FuzzKind
     public var node: FuzzNode
     public var packets: [FuzzPacket]
+    /// Whether it stops for longer than its timeouts.
+    public var hasPauses: Bool
 }
 
 /// A machine under test: the parts of a node file, and its text.
@@ -40,8 +42,6 @@ public struct FuzzNode: Sendable, Hashable {
         zip(sysctlNames, sysctlValues).map { ($0, $1) }
     }
     public var ruleset: String
-    /// Whether the rules translate addresses.
-    public var isTranslating: Bool { ruleset.contains("type nat") }
     /// `always` or `auto`.
     public var tracking: String
     private var sysctlNames: [String] = []

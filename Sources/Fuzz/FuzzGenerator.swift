@@ -13,9 +13,9 @@ public enum FuzzGenerator {
     ) -> FuzzCase {
         var dice = FuzzDice(seed: seed)
         let node = NodeMaker.node(kind, hasShortTimeouts: hasPauses, &dice)
-        var player = TracePlayer(kind, isTranslated: node.isTranslating, dice)
+        var player = TracePlayer(kind, outside: OutsideView(of: node), dice)
         let packets = player.play(packetCount, hasPauses: hasPauses)
-        return FuzzCase(seed: seed, kind: kind, node: node, packets: packets)
+        return FuzzCase(seed: seed, kind: kind, node: node, packets: packets, hasPauses: hasPauses)
     }
 
     /// The seed of trace number `index` of a run that starts from `seed`.
@@ -35,8 +35,8 @@ struct TracePlayer {
     }
 
     private let kind: FuzzKind
-    /// Whether the machine translates, so that answers go to where it did.
-    private let isTranslated: Bool
+    /// What the machine's translation makes of the flows.
+    private let outside: OutsideView
     private var dice: FuzzDice
     private var flows: [Flow] = []
     private var time: UInt64 = 0
@@ -52,9 +52,9 @@ struct TracePlayer {
     private static let clients6 = ["fd00::2", "fd00::3"]
     private static let servers6 = ["2001:db8:1::7", "2001:db8:1::8"]
 
-    init(_ kind: FuzzKind, isTranslated: Bool, _ dice: FuzzDice) {
+    init(_ kind: FuzzKind, outside: OutsideView, _ dice: FuzzDice) {
         self.kind = kind
-        self.isTranslated = isTranslated
+        self.outside = outside
         self.dice = dice
         identification = self.dice.uint16()
         roughness = self.dice.pick([15, 40, 200])
@@ -110,8 +110,8 @@ struct TracePlayer {
         let some = 20_000 + dice.uint16() % 20
         let clientPort = dice.pick([40_000, 40_001, 1024, 1023, 600, 65_535, some])
         let servicePort: UInt16 = dice.pick([53, 80, 123, 443, 22])
-        if dice.oneIn(5) {
-            return FlowPath(
+        if dice.oneIn(outside.translates(.ipv6) ? 3 : 5) {
+            return translated(
                 Endpoint(dice.pick(Self.clients6), clientPort),
                 Endpoint(dice.pick(Self.servers6), servicePort))
         }
@@ -120,21 +120,25 @@ struct TracePlayer {
         if dice.oneIn(10) {  // To the machine itself.
             return FlowPath(client, Endpoint(NodeMaker.lanAddress, servicePort))
         }
-        guard isTranslated, !dice.oneIn(6) else {
-            return dice.oneIn(4)
-                ? FlowPath(server.with(port: clientPort), client.with(port: servicePort))
-                : FlowPath(client, server)
+        if !outside.translates(.ipv4), dice.oneIn(4) {
+            return FlowPath(server.with(port: clientPort), client.with(port: servicePort))
         }
-        // Answers go where the usual rules translate to; where others rule, they miss, which is
-        // a case too.
-        let outside = Endpoint(NodeMaker.wanAddress, clientPort)
-        if dice.oneIn(3) {
-            let virtual = Endpoint(NodeMaker.wanAddress, dice.oneIn(2) ? 8080 : 5353)
-            let backend = Endpoint("10.0.0.4", virtual.port == 8080 ? 80 : 53)
-            let visitor = server.with(port: clientPort)
-            return FlowPath(visitor, virtual, server: backend, returnAddress: visitor)
+        return translated(client, server)
+    }
+
+    /// A flow whose answers go where the rules translate to; where others rule, they miss, which is
+    /// a case too.
+    private mutating func translated(_ client: Endpoint, _ server: Endpoint) -> FlowPath {
+        guard outside.translates(client.family), !dice.oneIn(6) else {
+            return FlowPath(client, server)
         }
-        return FlowPath(client, server, server: server, returnAddress: outside)
+        guard dice.oneIn(3) else {
+            return FlowPath(
+                client, server, server: server, returnAddress: outside.source(client, &dice))
+        }
+        let (virtual, backend) = outside.service(client.family, &dice)
+        let visitor = server.with(port: client.port)
+        return FlowPath(visitor, virtual, server: backend, returnAddress: visitor)
     }
 
     // MARK: Packets

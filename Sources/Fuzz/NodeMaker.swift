@@ -10,6 +10,7 @@ enum NodeMaker {
         var rules: [String] = []
         if translates(kind, &dice) { rules += RuleMaker.translation(kind, &dice) }
         if dice.oneIn(2) { rules += RuleMaker.filters(kind, &dice) }
+        if dice.oneIn(5) { rules += ObjectRuleMaker.rules(&dice) }
         var node = FuzzNode(
             interfaces: [
                 FuzzNode.Interface(

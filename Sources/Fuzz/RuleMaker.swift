@@ -8,6 +8,7 @@ enum RuleMaker {
             "oifname \"wan\" ip saddr 10.0.0.0/16 snat to 203.0.113.1",
             "oifname \"wan\" ip saddr 10.0.0.0/16 snat to 203.0.113.77",
             "oifname \"wan\" ip protocol \(name) snat to 203.0.113.1:2000-2009",
+            "oifname \"wan\" ip protocol \(name) snat to 203.0.113.1:2000-2001",
             "oifname \"wan\" meta l4proto { \(name), udp } masquerade to :20000-40000",
             "oifname \"wan\" masquerade fully-random",
             "oifname \"wan\" masquerade random",
@@ -38,17 +39,34 @@ enum RuleMaker {
             " }",
             "}",
         ]
-        if dice.oneIn(2) {
-            lines += [
-                "table ip6 nat {",
-                " chain post {",
-                "  type nat hook postrouting priority srcnat; policy accept;",
-                "  oifname \"wan\" ip6 saddr fd00::/64 masquerade",
-                " }",
-                "}",
-            ]
-        }
+        if dice.oneIn(2) { lines += translationIPv6(name, &dice) }
         return lines
+    }
+
+    private static func translationIPv6(_ name: String, _ dice: inout FuzzDice) -> [String] {
+        let source = dice.pick([
+            "oifname \"wan\" ip6 saddr fd00::/64 masquerade",
+            "oifname \"wan\" ip6 saddr fd00::/64 masquerade random",
+            "oifname \"wan\" ip6 saddr fd00::/64 snat to 2001:db8::10-2001:db8::13",
+            "oifname \"wan\" \(name) dport 80 snat to [2001:db8::1]:3000-3001",
+        ])
+        let service = dice.pick([
+            "iifname \"wan\" \(name) dport 8080 dnat to [fd00::3]:80",
+            "iifname \"wan\" meta l4proto { \(name), udp } dnat to fd00::3",
+            "udp dport 5353 redirect",
+        ])
+        return [
+            "table ip6 nat {",
+            " chain pre {",
+            "  type nat hook prerouting priority dstnat; policy accept;",
+            "  \(service)",
+            " }",
+            " chain post {",
+            "  type nat hook postrouting priority srcnat; policy accept;",
+            "  \(source)",
+            " }",
+            "}",
+        ]
     }
 
     /// The protocol with ports a trace is about.

@@ -25,6 +25,8 @@ public struct SystemCallError: Error, Hashable, Sendable, CustomStringConvertibl
     public var isInvalidArgument: Bool { code == EINVAL }
     /// A netlink socket lost messages because nobody read them in time.
     public var isOverrun: Bool { code == ENOBUFS }
+    /// The kernel has no such address family.
+    public var isMissingFamily: Bool { code == EAFNOSUPPORT || code == EADDRNOTAVAIL }
     /// Somebody else holds the lock.
     public var isBusy: Bool { code == EWOULDBLOCK || code == EBUSY }
 }

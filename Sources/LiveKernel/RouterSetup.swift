@@ -123,11 +123,41 @@ enum RouterSetup {
         if !ipv6.isEmpty {
             try tools.run(tools.ip, ["-6", "-batch", "-"], input: ipv6.joined())
         }
+        try waitForAddresses()
     }
+
+    /// Waits until every IPv6 address is the machine's own.
+    ///
+    /// Even without duplicate detection a worker of the kernel takes the last step, some time after
+    /// the device has come up: on a busy machine, after the first packets. Until then nothing is
+    /// delivered to the address, and masquerading does not choose it.
+    private static func waitForAddresses() throws(LiveKernelError) {
+        let list = "/proc/thread-self/net/if_inet6"
+        guard TextFile.exists(list) else { return }
+        let deadline = MonotonicClock.now() + 10_000_000_000
+        while true {
+            let text = try live { () throws(SystemCallError) in try TextFile.read(list) }
+            let isReady = text.split(separator: "\n").allSatisfy { line in
+                // Address, device, prefix length, scope, flags, name.
+                let words = line.split(separator: " ")
+                guard words.count > 4, let flags = UInt8(words[4], radix: 16) else { return true }
+                return flags & tentative == 0
+            }
+            if isReady { return }
+            let now = MonotonicClock.now()
+            guard now < deadline else {
+                throw .unexpected("found IPv6 addresses not ready after 10 s:\n\(text)")
+            }
+            MonotonicClock.sleep(until: now + 1_000_000)
+        }
+    }
+
+    /// `IFA_F_TENTATIVE`.
+    private static let tentative: UInt8 = 0x40
 
     /// Loads the node's rules, then ours around them.
     static func load(_ node: LiveNode, with tools: Tools) throws(LiveKernelError) {
-        if !node.ruleset.isEmpty { try load(node.ruleset, with: tools) }
+        if !node.ruleset.isEmpty { try load(ZoneWatch.watched(node.ruleset), with: tools) }
         let classes = try classes(node, with: tools)
         try load(WatchRules.silence + classes, with: tools)
         // A transaction of its own: among equal priorities, first come is first asked.
@@ -144,7 +174,7 @@ enum RouterSetup {
             tables.filter { WatchRules.isOurs($0) == isOurs && !$0.hasSuffix(WatchRules.stays) }
                 .map { "delete \($0)\n" }.joined()
         }
-        try load(deletions(false) + node.ruleset, with: tools)
+        try load(deletions(false) + ZoneWatch.watched(node.ruleset), with: tools)
         let classes = try classes(node, with: tools)
         try load(deletions(true) + classes, with: tools)
         try load(families.map(WatchRules.arrivals).joined(), with: tools)

@@ -15,6 +15,7 @@ enum WatchRules {
         static let mark = "ctlab:"
         static let arrival = "ctlab:local"
         static let unwatched = "ctlab:none"
+        static let zone = "ctlab:zone"
     }
 
     /// The table that stays when rules are replaced.

@@ -10,7 +10,10 @@ public import Report
 public struct Comparison: Sendable {
     private var pairs: PortPairs
     private var ledger = ExpiryLedger()
+    /// How many seconds two timeouts may lie apart.
+    private var tolerance = 1
     private let isCountComparable: Bool
+    private let isTranslating: Bool
 
     /// - Parameters:
     ///   - ruleset: The node's rules, for the port ranges they name.
@@ -19,13 +22,18 @@ public struct Comparison: Sendable {
     public init(ruleset: String, hasEvents: Bool = true) {
         pairs = PortPairs(ruleset: ruleset)
         isCountComparable = hasEvents
+        isTranslating = ruleset.contains("type nat")
     }
 
     /// The differences about one packet, worst first; empty if the arms agree.
+    ///
+    /// - Parameter uncertainty: By how many nanoseconds the moments at which the arms were asked
+    ///   about the packet's entry may lie apart.
     public mutating func differences(
-        expected: PacketOutcome, found: PacketOutcome
+        expected: PacketOutcome, found: PacketOutcome, uncertainty: UInt64 = 0
     ) -> [Difference] {
         var list = DifferenceList()
+        tolerance = 1 + Int(clamping: uncertainty / 1_000_000_000)
         pairs.begin()
         list.compare(.interface, expected.ingress, found.ingress)
         list.compare(.verdict, expected.verdict, found.verdict)
@@ -122,7 +130,7 @@ public struct Comparison: Sendable {
         list.compare(
             .entryStatus, expected.status.joined(separator: ","),
             found.status.joined(separator: ","), place)
-        if !Self.isClose(expected.timeout, found.timeout) {
+        if !isClose(expected.timeout, found.timeout) {
             list.compare(
                 .entryTimeout, expected.timeout.map(String.init), found.timeout.map(String.init),
                 place)
@@ -134,9 +142,9 @@ public struct Comparison: Sendable {
     }
 
     /// Seconds left are cut to whole ones at slightly different moments.
-    private static func isClose(_ left: Int?, _ right: Int?) -> Bool {
+    private func isClose(_ left: Int?, _ right: Int?) -> Bool {
         guard let left, let right else { return left == right }
-        return abs(left - right) <= 1
+        return abs(left - right) <= tolerance
     }
 
     private func compareOutput(
@@ -157,7 +165,8 @@ public struct Comparison: Sendable {
         let tried = (left.values["found"] ?? 0, right.values["found"] ?? 0)
         // How many ports were tried before one was free is chance as well; the model is told where
         // the kernel's search ended, so that it tries no more than that.
-        if pairs.hasJustPaired || (Self.hasDrawnPort(expected) && tried.0 >= tried.1) {
+        let isDrawn = Self.hasDrawnPort(expected) && tried.0 >= tried.1
+        if pairs.hasJustPaired || isDrawn || isTranslating && Self.isLost(expected) {
             left.values["found"] = nil
             right.values["found"] = nil
         }
@@ -169,6 +178,12 @@ public struct Comparison: Sendable {
 }
 
 extension Comparison {
+    /// Whether the packet's connection was dropped before anybody could see which port it had drawn.
+    private static func isLost(_ outcome: PacketOutcome) -> Bool {
+        outcome.state == "new" && outcome.verdict == "dropped" && outcome.entry == nil
+            && outcome.events == nil
+    }
+
     /// Whether the packet made a mapping whose port is not the one it came with.
     private static func hasDrawnPort(_ outcome: PacketOutcome) -> Bool {
         let made = (outcome.events ?? []).first { $0.type == "NEW" }?.entry

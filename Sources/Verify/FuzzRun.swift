@@ -46,6 +46,9 @@ public struct FuzzTally: Sendable {
     public internal(set) var packetsByKind: [(kind: FuzzKind, count: Int)] = []
     /// Traces in which the arms disagree.
     public internal(set) var disagreeingTraceCount = 0
+    /// Traces with pauses in which they disagreed once, and not again when the trace was repeated:
+    /// a timeout that fell on a packet.
+    public internal(set) var unsettledTraceCount = 0
     public internal(set) var differencesByKind: [(kind: Difference.Kind, count: Int)] = []
     /// Traces with a disagreement, and what it was: the first of each kind of trace and of
     /// difference, at most `exampleLimit`.
@@ -95,7 +98,11 @@ public enum FuzzRun {
         var tally = FuzzTally()
         while tally.packetCount < plan.packetCount, !shouldStop() {
             let trace = plan.trace(tally.traceCount)
-            let result = try verify(trace, packets: trace.packets, keepsGoing: plan.keepsGoing)
+            var result = try verify(trace, packets: trace.packets, keepsGoing: plan.keepsGoing)
+            if !result.agrees, trace.hasPauses {
+                result = try verify(trace, packets: trace.packets, keepsGoing: plan.keepsGoing)
+                if result.agrees { tally.unsettledTraceCount += 1 }
+            }
             tally.add(trace, result)
             if !result.agrees, !plan.keepsGoing { break }
         }

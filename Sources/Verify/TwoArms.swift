@@ -62,7 +62,8 @@ public struct TwoArms: ~Copyable {
         model.follow(step.outcome)
         let found = model.send(
             packet.bytes, number: number, on: interfaces[interface], nanoseconds: step.nanoseconds)
-        let differences = comparison.differences(expected: step.outcome, found: found)
+        let differences = comparison.differences(
+            expected: step.outcome, found: found, uncertainty: step.uncertainty)
         return Step(live: step.outcome, model: found, differences: differences)
     }
 

@@ -67,9 +67,11 @@ public enum Verification {
 
     /// Sends the packets `next` hands out through both arms and compares.
     ///
-    /// - Parameter keepsGoing: Go on behind the first disagreement, and count.
+    /// - Parameters:
+    ///   - keepsGoing: Go on behind the first disagreement, and count.
+    ///   - record: Told what the live kernel did, packet by packet.
     public static func run(
-        _ node: NodeFile, keepsGoing: Bool = false,
+        _ node: NodeFile, keepsGoing: Bool = false, record: (PacketOutcome) -> Void = { _ in },
         next: () throws(LiveKernelError) -> TracePacket?
     ) throws(LiveKernelError) -> VerificationResult {
         var arms = try TwoArms(node)
@@ -80,6 +82,7 @@ public enum Verification {
             let number = result.packetCount
             result.packetCount += 1
             let step = try arms.send(packet)
+            record(step.live)
             if result.first == nil {
                 history.append(step.live)
                 if history.count > historyLimit { history.removeFirst(historyLimit / 2) }

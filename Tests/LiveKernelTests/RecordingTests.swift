@@ -18,7 +18,10 @@ extension LiveTests {
         ///
         /// What a timeout of a second does to the packet behind a pause of two depends on how busy the
         /// machine is; `ctlab verify` compares such traces at the kernel's own times.
-        static let names = Trace.names.filter { !$0.contains("gaps") }
+        /// Nor can one be played again where most packets are addressed to ports the kernel drew.
+        static let names = Trace.names.filter {
+            !$0.contains("gaps") && !$0.contains("random")
+        }
 
         @Test("the kernel does what the recording says", arguments: names)
         func agrees(_ name: String) throws {

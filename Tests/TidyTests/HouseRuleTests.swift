@@ -23,6 +23,10 @@ import Testing
         "Replay": ["Wire", "Conntrack", "Scenario", "Report"],
         // Neither may borrow the other's idea of the truth: LiveKernel never sees Conntrack.
         "LiveKernel": ["Wire", "Report", "LinuxCalls"], "Fuzz": ["Wire"],
+        "LoadGen": [
+            "Wire", "Conntrack", "Scenario", "Report", "LinuxCalls", "FoundationEssentials",
+            "Histogram", "RealModule",
+        ],
         "Verify": ["Wire", "Conntrack", "Scenario", "Report", "Replay", "LiveKernel", "Fuzz"],
         "Captures": ["Wire"],
     ]

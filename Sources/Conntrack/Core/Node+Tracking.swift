@@ -11,7 +11,9 @@ extension Node {
     ///
     /// Kernel: `nf_conntrack_in()`.
     mutating func track(_ packet: inout Packet, at now: Moment) -> DropReason? {
+        packet.template.isPast = true
         guard packet.connection == .none, packet.info != .untracked else { return nil }
+        let zones = packet.template.zones
         if packet.health.contains(.laterFragment) {
             refuse(&packet, counting: \.invalid, nil, at: now)
             return nil
@@ -41,7 +43,7 @@ extension Node {
         while true {
             var isNew = false
             let (found, hash) = table.find(
-                packet.tuple, .none, namespace, knownHash: packet.knownHash, at: now)
+                packet.tuple, zones, namespace, knownHash: packet.knownHash, at: now)
             if let found {
                 packet.connection = found.slot
                 packet.info = info(of: found)
@@ -56,7 +58,7 @@ extension Node {
                     packet.knownReplyHash = table.fetchAhead(reply, namespace)
                 }
                 let made = table.create(
-                    packet.tuple, reply: reply, hash: hash, .none, namespace, at: now)
+                    packet.tuple, reply: reply, hash: hash, zones, namespace, at: now)
                 guard let made else {
                     table.count(\.drop, namespace)
                     kernelLog.tableFull(at: now.instant)
@@ -65,6 +67,9 @@ extension Node {
                 packet.connection = made
                 packet.info = .new
                 isNew = true
+                if !table.expectations.isEmpty, fulfilExpectation(packet, made, at: now) {
+                    packet.info = .related
+                }
             }
             let direction = packet.info.direction ?? .original
             let result = table.follow(
@@ -121,7 +126,7 @@ extension Node {
             refuse(&packet, counting: \.error, nil, at: now)
             return
         }
-        let (found, _) = table.find(inverted, .none, namespace, at: now)
+        let (found, _) = table.find(inverted, packet.template.zones, namespace, at: now)
         guard let found else {
             refuse(&packet, counting: \.error, nil, at: now)
             return
@@ -179,6 +184,12 @@ extension Node {
     /// Kernel: `nf_confirm()`.
     mutating func confirm(_ packet: inout Packet, at now: Moment) -> DropReason? {
         guard packet.connection != .none else { return nil }
+        let status = table.records[packet.connection].status
+        if !status.isDisjoint(with: [.helper, .sequenceAdjust]),
+            let reason = help(&packet, status, at: now)
+        {
+            return reason
+        }
         if packet.info.direction == .original,
             !table.records[packet.connection].status.contains(.confirmed)
         {

@@ -26,8 +26,11 @@ public struct Node: ~Copyable {
     var settings: TrackerSettings
     let routing: Routing
     var plan: PathPlan
+    /// Where in the table's list the timeout policies of the ruleset begin.
+    private var firstTimeoutPolicy: UInt32 = 0
     var effects = RuleEffects()
     var transit = PacketInTransit()
+    var payload = PayloadInTransit()
     var reassembly: Reassembly
 
     public init(_ configuration: NodeConfiguration) {
@@ -35,17 +38,22 @@ public struct Node: ~Copyable {
         let sysctl = configuration.sysctl
         ruleset = configuration.ruleset
         ruleset.tickRate = configuration.tickRate
+        ruleset.learn(configuration.interfaces)
         settings = TrackerSettings(sysctl, configuration.tickRate, configuration.profile)
         routing = Routing(configuration.interfaces)
         table = ConnectionTable(
-            limits: Limits(connections: sysctl.max, buckets: sysctl.roundedBuckets),
+            limits: Limits(
+                connections: sysctl.max, buckets: sysctl.roundedBuckets,
+                expectations: sysctl.expectMax),
             seed: configuration.seed, tickRate: configuration.tickRate)
+        table.expectationsHaveTimers = configuration.profile == .linux618
         kernelLog = KernelLog(
             namespaceInode: configuration.namespaceInode, profile: configuration.profile,
             burst: sysctl.messageBurst, costSeconds: sysctl.messageCost)
         plan = Self.plan(configuration.ruleset, configuration.tracking)
         reassembly = Reassembly(sysctl)
         updateExtensionParts()
+        addTimeoutPolicies()
     }
 
     private static func plan(_ ruleset: Ruleset, _ tracking: TrackingMode) -> PathPlan {
@@ -63,6 +71,7 @@ public struct Node: ~Copyable {
         configuration.sysctl = sysctl
         settings = TrackerSettings(sysctl, configuration.tickRate, configuration.profile)
         table.limits.connections = sysctl.max
+        table.limits.expectations = sysctl.expectMax
         table.resize(buckets: sysctl.roundedBuckets, at: Moment(now, configuration.tickRate))
         kernelLog.limit(burst: sysctl.messageBurst, costSeconds: sysctl.messageCost)
         updateExtensionParts()
@@ -73,10 +82,20 @@ public struct Node: ~Copyable {
         let tracked = Family.allCases.map { isTracking($0) }
         self.ruleset = ruleset
         self.ruleset.tickRate = configuration.tickRate
+        self.ruleset.learn(configuration.interfaces)
         configuration.ruleset = ruleset
         plan = Self.plan(ruleset, configuration.tracking)
+        addTimeoutPolicies()
         for (family, was) in zip(Family.allCases, tracked) where !was && isTracking(family) {
             table.forgetWindows(family, namespace)
+        }
+    }
+
+    /// Makes the ruleset's `ct timeout` objects; connections keep those of rulesets before.
+    private mutating func addTimeoutPolicies() {
+        firstTimeoutPolicy = UInt32(table.timeoutPolicies.count)
+        table.timeoutPolicies += ruleset.program.timeouts.map {
+            TimeoutPolicy($0, configuration.tickRate, configuration.profile)
         }
     }
 
@@ -144,6 +163,9 @@ public struct Node: ~Copyable {
     /// Lets time pass up to and including `now`: the collector runs whenever it is due.
     public mutating func advance(to now: Instant) {
         let ticks = configuration.tickRate.ticks64(at: now)
+        if !table.expectations.isEmpty, table.expectationsHaveTimers {
+            table.expireExpectations(at: moment(now))
+        }
         while table.collector.nextRun <= ticks {
             table.collect(atTick: table.collector.nextRun)
         }
@@ -171,6 +193,7 @@ public struct Node: ~Copyable {
     ///
     /// Returns where the packet ended, or `nil` if it goes on.
     mutating func begin(_ packet: inout Packet, at now: Moment) -> PathEnd? {
+        packet.template = PacketTemplate()
         let steps = plan.range(of: .prerouting, packet.tuple.family)
         return run(steps, .prerouting, &packet, at: now) ?? route(&packet, at: now)
     }
@@ -270,10 +293,26 @@ public struct Node: ~Copyable {
             chain.index, &packet, entry: entry, effects: &effects, dice: &table.dice,
             at: now.instant)
         if let mark = effects.connectionMark {
+            let hasChanged = effects.hasChangedMark
             effects.connectionMark = nil
+            effects.hasChangedMark = false
             table.setMark(mark, packet.connection)
+            if hasChanged, packet.connection != .none { table.note(.mark, packet.connection) }
         }
+        if effects.attaches { attach(packet, at: now) }
         if !effects.logs.isEmpty { writeRuleLogs(packet, hook, at: now) }
         return outcome
+    }
+
+    /// Gives the packet's connection what a chain's rules have set.
+    private mutating func attach(_ packet: Packet, at now: Moment) {
+        defer { effects.forgetAttachments() }
+        guard packet.connection != .none else { return }
+        if !effects.labels.isEmpty { table.addLabels(effects.labels, packet.connection) }
+        if let policy = effects.timeoutPolicy {
+            table.setTimeoutPolicy(
+                firstTimeoutPolicy + UInt32(policy), packet.connection, at: now)
+        }
+        if let helper = effects.helper { table.setHelper(helper, packet.connection) }
     }
 }

@@ -65,6 +65,8 @@ public struct Packet: Sendable, BitwiseCopyable {
     /// The connection the packet is attached to, from the tracker on.
     public var connection: Slot
     public var info: ConntrackInfo
+    /// What rules before the tracker have laid down for it.
+    public var template = PacketTemplate()
     /// The hash of `tuple` outside all zones where a batch has computed it ahead; 0: unknown.
     var knownHash: UInt32 = 0
     /// The same of the inverted tuple.
@@ -150,6 +152,9 @@ public struct TCPSegment: Sendable, Hashable, BitwiseCopyable {
     /// The window-scale option's shift as sent; meaningful with `.windowScale`.
     public var windowScale: UInt8
     public var options: TCPOptionSet
+    /// What a helper's changes have added to the stream that is acknowledged here; the tracker
+    /// takes it off again.
+    var acknowledgedShift: UInt32 = 0
 
     public init() {
         sequence = 0

@@ -51,6 +51,8 @@ public struct RulesetError: Error, Sendable, Hashable, CustomStringConvertible {
 /// Each limit is named in the finding that reports it.
 public enum RulesetLimits {
     public static let textByteCount = 8 << 20
+    /// Texts that make one ruleset together.
+    public static let sources = 256
     /// One word, number or quotation of the text.
     public static let wordByteCount = 255
     public static let tables = 256
@@ -59,6 +61,8 @@ public enum RulesetLimits {
     public static let statementsPerRule = 64
     /// Elements of all sets and maps together, after interface wildcards are spelled out.
     public static let setElements = 1 << 20
+    /// Elements of a dynamic set without `size`.
+    public static let dynamicElements = 65_535
     /// Elements of a set of concatenations that has intervals: it is searched from end to end.
     public static let intervalConcatenations = 4096
     /// Parts of a concatenation.

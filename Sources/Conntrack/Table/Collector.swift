@@ -117,6 +117,9 @@ extension ConnectionTable {
                     if delete(slot, at: now) { removed += 1 }
                     continue
                 }
+                if !expectationsHaveTimers, record.status.contains(.helper) {
+                    expireExpectations(of: slot, at: now)
+                }
                 let life = Int64(
                     min(max(remaining, Int32(collector.shortestInterval)), collector.longestLife))
                 collector.seen &+= 1

@@ -52,6 +52,14 @@ public struct ConnectionTable: ~Copyable {
     var states: Slab<ConnectionState>
     var addresses: Slab<AddressBlock>
     var extensions: Slab<ConnectionExtension>
+    var attached: Slab<ConnectionAttachments>
+    /// The timeout policies rules have handed out: an index stays what it was.
+    var timeoutPolicies: [TimeoutPolicy] = []
+    var expectations: ExpectationTable
+    /// Linux 6.18: an expectation ends when its time has come.
+    ///
+    /// In 6.12 it ends when it is met thereafter.
+    var expectationsHaveTimers = true
     var buckets: Buckets<BucketHead>
     var bySource: BySourceIndex
     public internal(set) var namespaces: [Namespace] = []
@@ -83,8 +91,11 @@ public struct ConnectionTable: ~Copyable {
         states = Slab(capacity: expected + 64)
         addresses = Slab(capacity: 64)
         extensions = Slab(capacity: 64)
+        attached = Slab(capacity: 16)
         buckets = Buckets(repeating: BucketHead(), count: limits.buckets)
         bySource = BySourceIndex(dice.next())
+        // A key of its own that takes no draw: a run without helpers draws as it always did.
+        expectations = ExpectationTable(SipHash(key0: seed, key1: 0x6578_7065_6374))
         self.limits = limits
         self.dice = dice
         self.tickRate = tickRate
@@ -102,7 +113,7 @@ public struct ConnectionTable: ~Copyable {
     /// Bytes the table occupies: places ever used, side blocks and bucket heads.
     public var byteCount: Int {
         records.byteCount + states.byteCount + addresses.byteCount + extensions.byteCount
-            + buckets.byteCount + bySource.byteCount
+            + attached.byteCount + expectations.byteCount + buckets.byteCount + bySource.byteCount
     }
 
     // MARK: Keys
@@ -256,7 +267,16 @@ public struct ConnectionTable: ~Copyable {
     public func peek(
         _ tuple: Tuple, _ zones: ZonePair, _ namespace: NamespaceIndex, at now: Moment
     ) -> Found? {
-        let hash = hash(tuple, zone: zones.original, namespace)
+        if let found = peek(tuple, zone: zones.original, zones, namespace, at: now) { return found }
+        guard zones.reply != zones.original else { return nil }
+        return peek(tuple, zone: zones.reply, zones, namespace, at: now)
+    }
+
+    private func peek(
+        _ tuple: Tuple, zone: UInt16, _ zones: ZonePair, _ namespace: NamespaceIndex,
+        at now: Moment
+    ) -> Found? {
+        let hash = hash(tuple, zone: zone, namespace)
         var link = buckets[buckets.bucket(of: hash)].first
         while link != .none {
             let record = records[link.slot]
@@ -348,7 +368,10 @@ public struct ConnectionTable: ~Copyable {
         guard records[slot].references == 0 else { return }
         let record = records[slot]
         if states[slot].isInBySource { bySource.remove(slot, &self.states, key: bySourceKey(slot)) }
-        if record.extensionIndex != UInt32.max { extensions.release(record.extensionIndex) }
+        if record.extensionIndex != UInt32.max {
+            if let index = attachments(of: slot) { releaseAttachments(index) }
+            extensions.release(record.extensionIndex)
+        }
         if record.family == .ipv6 { addresses.release(record.originalSource) }
         records.release(slot.index)
         states.release(slot.index)

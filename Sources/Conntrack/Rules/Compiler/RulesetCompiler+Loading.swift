@@ -142,8 +142,8 @@ extension DataType {
     /// in the host's.
     var isNetworkOrder: Bool {
         switch self {
-        case .mark, .interfaceIndex, .connectionState, .connectionStatus, .duration, .integer16,
-            .integer32, .integer64:
+        case .mark, .interfaceIndex, .connectionState, .connectionStatus, .duration,
+            .addressType, .integer16, .integer32, .integer64:
             false
         default: true
         }

@@ -26,6 +26,11 @@ extension RulesetCompiler {
             }
             try refuseOpenFamily(left)
             let isNegated = try negation(relation, left)
+            guard !isDynamicSet(right) else {
+                let set = try dynamicSet(right, keys: loaded.types)
+                emit(.memberOfDynamic(0, set: set, isNegated: isNegated))
+                return
+            }
             emit(.member(0, table: try setTable(right, keys: loaded.types), isNegated: isNegated))
             learnSet(left, right, isNegated: isNegated)
             return

@@ -110,6 +110,24 @@ extension RulesetCompiler {
         }
     }
 
+    /// The place of a set that rules add elements to.
+    mutating func dynamicSet(_ set: Expression, keys: [DataType]) throws(Stop) -> Int32 {
+        guard case .namedSet(let name) = set.kind else { throw fail(set, expected: "a set") }
+        let index = try namedIndex(name, set, keys: keys)
+        guard syntax.tables[table].sets[index].isDynamic else {
+            throw fail(set, expected: "a set with 'flags dynamic'")
+        }
+        return placeDynamicSet(index)
+    }
+
+    /// Whether the expression names a dynamic set of the rule's table.
+    func isDynamicSet(_ expression: Expression) -> Bool {
+        guard case .namedSet(let name) = expression.kind,
+            let index = syntax.tables[table].setIndex[name]
+        else { return false }
+        return syntax.tables[table].sets[index].isDynamic
+    }
+
     private mutating func namedIndex(
         _ name: String, _ expression: Expression, keys: [DataType]
     ) throws(Stop) -> Int {

@@ -19,6 +19,10 @@ extension RulesetCompiler {
             in: chain)
         var translation = Translation(kind: syntax.kind, family: nil, range: NATRange())
         translation.range.flags = syntax.flags
+        if let basePort = syntax.basePort {
+            translation.range.basePort = basePort
+            translation.range.flags.insert(.shifted)
+        }
         if let address = syntax.address {
             let family = try addressFamily(syntax, statement)
             translation.family = family

@@ -4,16 +4,17 @@ internal import Wire
 // the grammar allows and the kernel would refuse is refused here.
 
 struct RulesetCompiler {
-    private let file: String
+    /// What the texts are called, by their numbers.
+    private let files: [String]
     let interfaces: [String]
     let syntax: RulesetSyntax
 
-    private(set) var findings: [RulesetFinding] = []
+    private(set) var findings: [(source: UInt16, finding: RulesetFinding)] = []
     var ruleset = Ruleset()
     /// Of each table, the index of its first chain in the program.
     private(set) var firstChain: [Int] = []
     var graph = ChainGraph()
-    private var compiledSets: [SetKey: Int32] = [:]
+    private var compiledSets: [SetPlace: Int32] = [:]
     var elementCount = 0
     /// The named verdict maps among the graph's nodes, by their tables in the program.
     var mapNodes: [Int32: Int] = [:]
@@ -23,7 +24,7 @@ struct RulesetCompiler {
     var chain = 0
     var layers = Layers()
 
-    private struct SetKey: Hashable {
+    private struct SetPlace: Hashable {
         var table: Int
         var set: Int
     }
@@ -31,9 +32,9 @@ struct RulesetCompiler {
     /// A finding is written down; the rule cannot go on.
     struct Stop: Error {}
 
-    init(_ syntax: RulesetSyntax, file: String, interfaces: [String]) {
+    init(_ syntax: RulesetSyntax, files: [String], interfaces: [String]) {
         self.syntax = syntax
-        self.file = file
+        self.files = files
         self.interfaces = interfaces
     }
 
@@ -130,15 +131,39 @@ struct RulesetCompiler {
 
     // MARK: Sets
 
+    /// A dynamic set's place in the program.
+    mutating func placeDynamicSet(_ index: Int) -> Int32 {
+        let key = SetPlace(table: table, set: index)
+        if let known = compiledSets[key] { return known }
+        let set = syntax.tables[table].sets[index]
+        let place = Int32(ruleset.program.sets.count)
+        compiledSets[key] = place
+        ruleset.program.sets.append(
+            DynamicSet(
+                fieldCount: Int32(set.keys.count),
+                timeoutNanoseconds: set.timeoutMilliseconds.map { $0 * 1_000_000 },
+                size: Int32(set.size ?? RulesetLimits.dynamicElements)))
+        ruleset.state.elements.append([:])
+        return place
+    }
+
     /// The named set's place in the program; compiled when it is first asked for.
     mutating func namedSet(_ index: Int) throws(Stop) -> Int32 {
-        let key = SetKey(table: table, set: index)
+        let key = SetPlace(table: table, set: index)
         if let known = compiledSets[key] {
             guard known >= 0 else { throw Stop() }  // Its finding is written down already.
             return known
         }
-        compiledSets[key] = -1
         let set = syntax.tables[table].sets[index]
+        guard !set.isDynamic else {
+            guard set.keys.count <= SetKey.fieldLimit else {
+                throw fail(
+                    at: set.position, found: "\(set.keys.count) parts in the key of '\(set.name)'",
+                    expected: "at most \(SetKey.fieldLimit) in a dynamic set")
+            }
+            return placeDynamicSet(index)
+        }
+        compiledSets[key] = -1
         if let size = set.size, set.elements.count > size {
             throw fail(
                 at: set.position, found: "\(set.elements.count) elements in '\(set.name)'",
@@ -163,10 +188,10 @@ struct RulesetCompiler {
         at position: SourcePosition, found: String, expected: String, suggestion: String? = nil
     ) {
         guard findings.count < RulesetLimits.findings else { return }
-        findings.append(
-            RulesetFinding(
-                file: file, line: position.line, column: position.column, found: found,
-                expected: expected, suggestion: suggestion))
+        let finding = RulesetFinding(
+            file: files[Int(position.source)], line: position.line, column: position.column,
+            found: found, expected: expected, suggestion: suggestion)
+        findings.append((position.source, finding))
     }
 
     mutating func fail(

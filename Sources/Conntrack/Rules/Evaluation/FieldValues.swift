@@ -48,10 +48,12 @@ extension Packet {
 
     /// The bit nft's `ct state` has for the packet (spec policy.md §4).
     ///
-    /// A packet the tracker has not seen is invalid to it.
-    private var stateBit: UInt8 {
+    /// A packet the tracker has not seen is invalid to it, unless a template is attached: then it
+    /// is new (observed on 6.18).
+    var stateBit: UInt8 {
         switch info {
-        case .invalid, .none: 1
+        case .invalid: 1
+        case .none: template.isAttached ? 8 : 1
         case .established, .establishedReply: 2
         case .related, .relatedReply: 4
         case .new: 8
@@ -65,13 +67,15 @@ extension Entry {
     /// IPv4 flow.
     ///
     /// - Parameters:
-    ///   - newMark: A mark set since the copy was taken.
+    ///   - effects: What was set since the copy was taken.
     ///   - tickRate: What `ct expiration` converts with.
-    func value(of field: Field, newMark: UInt32?, _ tickRate: TickRate) -> Address? {
+    func value(
+        of field: Field, _ effects: borrowing RuleEffects, _ tickRate: TickRate
+    ) -> Address? {
         let isIPv4 = original.family == .ipv4
         switch field {
         case .status: return Address(status.rawValue)
-        case .connectionMark: return Address(newMark ?? mark)
+        case .connectionMark: return Address(effects.connectionMark ?? mark)
         case .expiration:
             // Observed: before its first packet is through, a connection has no lifetime yet.
             guard status.contains(.confirmed) else { return .zero }
@@ -80,6 +84,12 @@ extension Entry {
         case .zone: return Address(max(zoneOriginal, zoneReply))
         case .zoneOriginal: return Address(zoneOriginal)
         case .zoneReply: return Address(zoneReply)
+        case .labels:
+            var labels = labels
+            labels.formUnion(effects.labels)
+            return labels.bits
+        // Observed on 6.18: it is the master's helper that is read.
+        case .helper: return masterHelper.map { Address($0.rawValue) }
         case .packets: return Address(packetsOriginal &+ packetsReply)
         case .packetsOriginal: return Address(packetsOriginal)
         case .packetsReply: return Address(packetsReply)

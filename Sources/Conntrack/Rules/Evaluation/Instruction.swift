@@ -51,6 +51,14 @@ enum Instruction: Sendable, BitwiseCopyable {
     case member(Register, table: Int32, isNegated: Bool)
     case lookUp(Register, table: Int32, into: Register)
     case verdictMap(Register, table: Int32)
+    case memberOfDynamic(Register, set: Int32, isNegated: Bool)
+    /// Enters the key into a dynamic set; breaks the rule where it is full.
+    case updateSet(Register, update: Int32)
+    /// Goes on behind the next `count` steps if the key is in the set.
+    case skipIfMember(Register, table: Int32, count: Int32)
+    /// Goes on behind the next `count` steps if the packet has no connection.
+    case skipWithoutConnection(count: Int32)
+    case exclusiveOr(Register, with: Register)
     case numberGenerator(Register, Int32)
     case hash(Register, Int32)
     case counter(Int32)
@@ -59,6 +67,13 @@ enum Instruction: Sendable, BitwiseCopyable {
     case notrack
     case setPacketMark(Register)
     case setConnectionMark(Register)
+    /// For both directions, or for one.
+    case setZone(Register, Direction?)
+    case setLabel(UInt8)
+    /// Into `RuleProgram.timeouts`.
+    case setTimeoutPolicy(Int32, protocolNumber: UInt8)
+    /// Into `RuleProgram.helpers`.
+    case setHelper(Int32)
     case verdict(RuleVerdict)
     case reject(RejectKind)
     case translate(Int32)

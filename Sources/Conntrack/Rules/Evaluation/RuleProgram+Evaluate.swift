@@ -77,7 +77,10 @@ extension RuleProgram {
         _ rule: Rule, _ packet: inout Packet, _ context: inout RuleContext, _ entry: Entry?,
         _ effects: inout RuleEffects, _ dice: inout Dice, _ state: inout RuleState
     ) -> RuleEnd {
-        for index in Int(rule.first)..<Int(rule.end) {
+        var next = Int(rule.first)
+        while next < Int(rule.end) {
+            let index = next
+            next += 1
             switch instructions[index] {
             case .test(let field, let mask, let comparison, let value):
                 guard let read = read(field, packet, entry, effects, context),
@@ -100,6 +103,9 @@ extension RuleProgram {
             case .bitwise(let register, let constant):
                 let (and, xor) = (constants[Int(constant)], constants[Int(constant) + 1])
                 context.registers[register].change(and: and, xor: xor)
+            case .exclusiveOr(let register, let other):
+                let flipped = context.registers[other]
+                context.registers[register].low ^= flipped.low
             case .shiftLeft(let register, let count, let bits):
                 context.registers[register].shiftLeft(count, within: bits)
             case .shiftRight(let register, let count):
@@ -117,6 +123,22 @@ extension RuleProgram {
             case .member(let register, let table, let isNegated):
                 let found = tables.find(Int(table), context.registers, at: register)
                 guard (found != nil) != isNegated else { return .nothing }
+            case .memberOfDynamic(let register, let set, let isNegated):
+                let key = SetKey(context.registers, at: register, sets[Int(set)].fieldCount)
+                guard state.holds(key, Int(set), context.now) != isNegated else {
+                    return .nothing
+                }
+            case .updateSet(let register, let update):
+                let update = updates[Int(update)]
+                let set = sets[Int(update.set)]
+                let key = SetKey(context.registers, at: register, set.fieldCount)
+                guard state.enter(key, update, set, context.now) else { return .nothing }
+            case .skipIfMember(let register, let table, let count):
+                if tables.find(Int(table), context.registers, at: register) != nil {
+                    next += Int(count)
+                }
+            case .skipWithoutConnection(let count):
+                if packet.info.direction == nil { next += Int(count) }
             case .lookUp(let register, let table, let into):
                 guard
                     tables.look(up: Int(table), &context.registers, at: register, into: into)
@@ -141,7 +163,7 @@ extension RuleProgram {
             case .log(let index): effects.logs.append(logs[Int(index)])
             case .notrack:
                 // Without effect on a packet that has a connection (spec policy.md §5).
-                if packet.info == .none || packet.info == .invalid {
+                if packet.info == .invalid || packet.info == .none && !packet.template.isAttached {
                     packet.info = .untracked
                 }
             case .setPacketMark(let register):
@@ -149,6 +171,24 @@ extension RuleProgram {
             case .setConnectionMark(let register):
                 if packet.info.direction != nil {
                     effects.connectionMark = context.registers[register].ipv4
+                }
+            case .setZone(let register, let direction):
+                let zone = UInt16(truncatingIfNeeded: context.registers[register].low)
+                // The template takes the place of what `notrack` left there.
+                if packet.template.attach(zone: zone, in: direction) { packet.info = .none }
+            case .setLabel(let label):
+                if packet.info.direction != nil { effects.add(LabelSet(label)) }
+            case .setTimeoutPolicy(let index, let protocolNumber):
+                if packet.info.direction != nil, packet.tuple.protocolNumber == protocolNumber {
+                    effects.setTimeoutPolicy(index)
+                }
+            case .setHelper(let index):
+                let definition = helpers[Int(index)]
+                if packet.info.direction != nil,
+                    packet.tuple.protocolNumber == definition.protocolNumber,
+                    definition.family == nil || definition.family == packet.tuple.family
+                {
+                    effects.setHelper(definition.helper)
                 }
             case .verdict(let verdict):
                 if verdict != .continue { return .verdict(verdict) }
@@ -167,8 +207,25 @@ extension RuleProgram {
         _ field: Field, _ packet: borrowing Packet, _ entry: Entry?,
         _ effects: borrowing RuleEffects, _ context: borrowing RuleContext
     ) -> Address? {
-        guard field.needsEntry else { return packet.value(of: field) }
-        return entry?.value(of: field, newMark: effects.connectionMark, context.tickRate)
+        guard field.needsEntry else {
+            guard field.isAddressType else { return packet.value(of: field) }
+            return Address(
+                addressTypes.type(
+                    of: field == .sourceType ? packet.tuple.source : packet.tuple.destination,
+                    packet.tuple.family
+                ).rawValue)
+        }
+        guard field != .stateAndTranslation else { return translatedState(packet, entry) }
+        return entry?.value(of: field, effects, context.tickRate)
+    }
+
+    private func translatedState(_ packet: borrowing Packet, _ entry: Entry?) -> Address {
+        var bits = UInt32(packet.stateBit)
+        if let status = entry?.status {
+            if status.contains(.sourceNAT) { bits |= 0x100 }
+            if status.contains(.destinationNAT) { bits |= 0x200 }
+        }
+        return Address(bits)
     }
 }
 

@@ -27,6 +27,12 @@ struct RuleProgram: Sendable {
     var limits: [RateLimit] = []
     var logs: [RuleLog] = []
     var translations: [Translation] = []
+    var timeouts: [TimeoutDefinition] = []
+    var helpers: [HelperDefinition] = []
+    var sets: [DynamicSet] = []
+    var updates: [SetUpdate] = []
+    /// What the node's addresses are to it; the node fills it in.
+    var addressTypes = AddressTypes()
 }
 
 /// The values a rule works on while it runs: room for two keys of the widest concatenation.

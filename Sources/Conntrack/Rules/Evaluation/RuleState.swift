@@ -23,6 +23,8 @@ struct RuleState: Sendable {
     /// The seed of each `jhash`; one without a seed draws its own when it first runs.
     var seeds: [UInt32?] = []
     var buckets: [Bucket] = []
+    /// Of each dynamic set, its elements and when they expire.
+    var elements: [[SetKey: Instant]] = []
 
     /// Counts a packet.
     @inline(never)

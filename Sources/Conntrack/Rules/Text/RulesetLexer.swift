@@ -7,9 +7,11 @@ internal import Wire
 struct SourcePosition: Hashable, Comparable, Sendable, BitwiseCopyable {
     var line: Int
     var column: Int
+    /// Which of the ruleset's texts: their number from 0.
+    var source: UInt16 = 0
 
     static func < (left: SourcePosition, right: SourcePosition) -> Bool {
-        (left.line, left.column) < (right.line, right.column)
+        (left.source, left.line, left.column) < (right.source, right.line, right.column)
     }
 }
 
@@ -64,9 +66,11 @@ struct RulesetLexer {
     /// The column that `columnOffset` stands at; both only move forward within a line.
     private var column = 1
     private var columnOffset = 0
+    private let sourceNumber: UInt16
 
-    init(_ source: [UInt8], firstLine: Int) {
+    init(_ source: [UInt8], firstLine: Int, sourceNumber: UInt16 = 0) {
         self.source = source
+        self.sourceNumber = sourceNumber
         line = firstLine
     }
 
@@ -249,7 +253,7 @@ struct RulesetLexer {
     private mutating func moveColumn() -> SourcePosition {
         column += source[columnOffset..<offset].count { $0 & 0xC0 != 0x80 }
         columnOffset = offset
-        return SourcePosition(line: line, column: column)
+        return SourcePosition(line: line, column: column, source: sourceNumber)
     }
 
     private func token(

@@ -50,6 +50,7 @@ extension RulesetParser {
         }
         if parser.take(word: "numgen") { return try parser.numberGenerator(from: start) }
         if parser.take(word: "jhash") { return try parser.hash(from: start) }
+        if parser.take(word: "fib") { return try parser.addressType(from: start) }
         let selector = try parser.selector()
         return parser.expression(.selector(selector), from: start)
     }
@@ -86,6 +87,19 @@ extension RulesetParser {
         }
         return expression(
             .hash(key, modulus: modulus, offset: offset, seed: seed), from: start)
+    }
+
+    /// `fib daddr type`
+    private mutating func addressType(from start: RulesetToken) throws(Stop) -> Expression {
+        guard let address = ["saddr", "daddr"].first(where: isWord) else {
+            throw fail(expected: "saddr or daddr", near: ["saddr", "daddr"])
+        }
+        advance()
+        guard take(word: "type") else {
+            throw fail(expected: "'type', the only supported result of 'fib'", near: ["type"])
+        }
+        let selector = address == "saddr" ? Selector.sourceType : Selector.destinationType
+        return expression(.selector(selector), from: start)
     }
 
     /// `tcp dport`, `ct original ip saddr`, `iifname`.

@@ -15,6 +15,7 @@ extension RulesetParser {
             try parser.setItem(&set, known: &known)
         }
         guard findings.count == findingCount else { return }
+        try checkDynamic(set)
         guard !set.keys.isEmpty else {
             throw fail(
                 at: name.position, found: "\(what) '\(name.text)' without a type",
@@ -33,15 +34,33 @@ extension RulesetParser {
         syntax.tables[table].sets[index].elements += set.elements
     }
 
+    /// What only dynamic sets have, and what they have not here.
+    private mutating func checkDynamic(_ set: SetSyntax) throws(Stop) {
+        guard set.isDynamic else {
+            guard set.timeoutMilliseconds == nil else {
+                throw fail(
+                    at: set.position, found: "a timeout in '\(set.name)'",
+                    expected: "'flags dynamic' with it: elements of other sets do not expire here")
+            }
+            return
+        }
+        guard !set.isMap, !set.hasIntervals, set.elements.isEmpty else {
+            throw fail(
+                at: set.position, found: "'flags dynamic' in '\(set.name)'",
+                expected: "a set of single values without elements, which rules add")
+        }
+    }
+
     private mutating func setItem(
         _ set: inout SetSyntax, known: inout Set<String>
     ) throws(Stop) {
         let items = [
-            "type", "typeof", "flags", "elements", "size", "policy", "auto-merge", "comment",
+            "type", "typeof", "flags", "elements", "size", "policy", "auto-merge", "timeout",
+            "gc-interval", "comment",
         ]
         let start = current
         guard start.kind == .word, items.contains(start.text) else {
-            let refused = ["timeout", "gc-interval", "counter"].contains(start.text)
+            let refused = ["counter"].contains(start.text)
             let hint = refused ? "; '\(start.text)' is not supported" : ""
             throw fail(
                 expected: "one of \(items.joined(separator: ", "))\(hint)", near: items)
@@ -64,6 +83,8 @@ extension RulesetParser {
                 throw fail(expected: "performance or memory", near: ["performance", "memory"])
             }
         case "auto-merge": set.mergesOverlaps = true
+        case "timeout": set.timeoutMilliseconds = try duration()
+        case "gc-interval": _ = try duration()
         default: _ = try quotedText("a comment", limit: 128)
         }
     }
@@ -128,11 +149,11 @@ extension RulesetParser {
         repeat {
             switch current.text {
             case "interval": set.hasIntervals = true
-            case "constant": break
+            case "dynamic": set.isDynamic = true
+            case "constant", "timeout": break
             default:
-                throw fail(
-                    expected: "interval or constant; timeout and dynamic are not supported",
-                    near: ["interval", "constant"])
+                let flags = ["interval", "constant", "dynamic", "timeout"]
+                throw fail(expected: "one of \(flags.joined(separator: ", "))", near: flags)
             }
             advance()
         } while take(sign: ",")

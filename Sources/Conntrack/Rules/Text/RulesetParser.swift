@@ -21,7 +21,7 @@ struct RulesetParser {
     var defineCount = 0
 
     private(set) var findings: [RulesetFinding] = []
-    var syntax = RulesetSyntax()
+    var syntax: RulesetSyntax
     var ruleCount = 0
     var chainCount = 0
     var elementCount = 0
@@ -37,10 +37,15 @@ struct RulesetParser {
     /// A finding is written down; the statement cannot go on.
     struct Stop: Error {}
 
-    init(_ text: String, file: String, firstLine: Int) {
+    /// `syntax` is what texts before this one held: they make one ruleset together.
+    init(
+        _ text: String, file: String, firstLine: Int, sourceNumber: UInt16 = 0,
+        syntax: RulesetSyntax = RulesetSyntax()
+    ) {
         source = Array(text.utf8)
         self.file = file
-        lexer = RulesetLexer(source, firstLine: firstLine)
+        self.syntax = syntax
+        lexer = RulesetLexer(source, firstLine: firstLine, sourceNumber: sourceNumber)
         let start = SourcePosition(line: firstLine, column: 1)
         let nothing = RulesetToken(kind: .newline, text: "", position: start, bytes: 0..<0)
         current = nothing

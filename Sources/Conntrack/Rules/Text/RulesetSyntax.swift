@@ -81,6 +81,17 @@ struct StatementSyntax: Sendable {
         case notrack
         case setPacketMark(Expression)
         case setConnectionMark(Expression)
+        /// For both directions, or for one.
+        case setZone(Expression, Direction?)
+        case setLabel(UInt8)
+        case setObject(ConnectionObjectSyntax.Kind, name: String, at: SourcePosition)
+        case copyMark(MarkCopySyntax)
+        /// `update @set { key }` and `add @set { key }`.
+        case updateSet(
+            Expression, key: Expression, timeoutMilliseconds: UInt64?, refreshes: Bool)
+        case connection(ConnectionMatchSyntax)
+        /// `-m multiport --ports`: one of both ports is in the set.
+        case eitherPort([ElementSyntax], isNegated: Bool)
     }
 
     var kind: Kind
@@ -110,6 +121,8 @@ struct TranslationSyntax: Sendable {
     /// An address, range, prefix or map; `nil` where only ports change.
     var address: Expression?
     var port: Expression?
+    /// The port that is mapped to the first of a range, the others as far behind it.
+    var basePort: UInt16?
     var flags: NATRange.Flags = []
 }
 
@@ -164,6 +177,10 @@ struct SetSyntax: Sendable {
     var data = Data.none
     var hasIntervals = false
     var mergesOverlaps = false
+    /// Rules add elements: `flags dynamic`.
+    var isDynamic = false
+    /// How long an element lives; `nil`: for ever.
+    var timeoutMilliseconds: UInt64?
     /// `size N`: the most elements it may hold.
     var size: Int?
     var elements: [ElementSyntax] = []
@@ -171,7 +188,7 @@ struct SetSyntax: Sendable {
     /// Whether `other` may be the same set, named again to add to it.
     func hasShape(of other: SetSyntax) -> Bool {
         isMap == other.isMap && keys == other.keys && data == other.data
-            && hasIntervals == other.hasIntervals
+            && hasIntervals == other.hasIntervals && isDynamic == other.isDynamic
     }
 }
 
@@ -193,6 +210,7 @@ struct TableSyntax: Sendable {
     var name: String
     var chains: [ChainSyntax] = []
     var sets: [SetSyntax] = []
+    var objects: [ConnectionObjectSyntax] = []
     /// Positions of chains and sets by name.
     var chainIndex: [String: Int] = [:]
     var setIndex: [String: Int] = [:]
@@ -202,4 +220,14 @@ struct TableSyntax: Sendable {
 struct RulesetSyntax: Sendable {
     var tables: [TableSyntax] = []
     var chainsRegistered = 0
+}
+
+/// A mark copied between packet and connection, some of its bits only: what `CONNMARK` does.
+struct MarkCopySyntax: Sendable {
+    var toConnection: Bool
+    var from: Expression
+    var fromMask: UInt64
+    var to: Expression
+    /// Bits of the target that are cleared before.
+    var clears: UInt64
 }

@@ -12,6 +12,12 @@ enum Vocabulary {
         ("snat", 0x010), ("dnat", 0x020), ("dying", 0x200),
     ]
 
+    /// What an address is to this machine's routing: the kernel's route types.
+    static let addressTypes: Symbols = [
+        ("unspec", 0), ("unicast", 1), ("local", 2), ("broadcast", 3), ("anycast", 4),
+        ("multicast", 5), ("blackhole", 6), ("unreachable", 7), ("prohibit", 8),
+    ]
+
     static let tcpFlags: Symbols = [
         ("fin", 0x01), ("syn", 0x02), ("rst", 0x04), ("psh", 0x08), ("ack", 0x10),
         ("urg", 0x20), ("ecn", 0x40), ("cwr", 0x80),
