@@ -126,30 +126,38 @@ enum RouterSetup {
         try waitForAddresses()
     }
 
-    /// Waits until every IPv6 address is the machine's own.
+    /// Waits until every IPv6 address is the machine's own, and has its route.
     ///
-    /// Even without duplicate detection a worker of the kernel takes the last step, some time after
+    /// Even without duplicate detection a worker of the kernel takes the last steps, some time after
     /// the device has come up: on a busy machine, after the first packets. Until then nothing is
     /// delivered to the address, and masquerading does not choose it.
     private static func waitForAddresses() throws(LiveKernelError) {
-        let list = "/proc/thread-self/net/if_inet6"
-        guard TextFile.exists(list) else { return }
+        let files = "/proc/thread-self/net/"
+        guard TextFile.exists(files + "if_inet6") else { return }
         let deadline = MonotonicClock.now() + 10_000_000_000
         while true {
-            let text = try live { () throws(SystemCallError) in try TextFile.read(list) }
-            let isReady = text.split(separator: "\n").allSatisfy { line in
-                // Address, device, prefix length, scope, flags, name.
-                let words = line.split(separator: " ")
-                guard words.count > 4, let flags = UInt8(words[4], radix: 16) else { return true }
-                return flags & tentative == 0
+            let (addresses, routes) = try live { () throws(SystemCallError) in
+                (
+                    try TextFile.read(files + "if_inet6"),
+                    try TextFile.read(files + "ipv6_route")
+                )
             }
-            if isReady { return }
+            if addresses.split(separator: "\n").allSatisfy({ isReady($0, routes) }) { return }
             let now = MonotonicClock.now()
             guard now < deadline else {
-                throw .unexpected("found IPv6 addresses not ready after 10 s:\n\(text)")
+                throw .unexpected("found IPv6 addresses not ready after 10 s:\n\(addresses)")
             }
             MonotonicClock.sleep(until: now + 1_000_000)
         }
+    }
+
+    /// Whether the address of a line of if_inet6 (address, device, prefix length, scope, flags,
+    /// name) can be used: a route to it alone, of 128 bits, comes last.
+    private static func isReady(_ line: Substring, _ routes: String) -> Bool {
+        let words = line.split(separator: " ")
+        guard words.count > 4, let flags = UInt8(words[4], radix: 16) else { return true }
+        return flags & tentative == 0
+            && routes.split(separator: "\n").contains { $0.hasPrefix("\(words[0]) 80 ") }
     }
 
     /// `IFA_F_TENTATIVE`.

@@ -207,8 +207,11 @@ struct VerifyCommand: ParsableCommand {
             isColoured: false, interfaceNames: trace.node.interfaces.map(\.name))
         if let first = again.first {
             Self.say(text.lines(first))
-        } else {
+        } else if !again.table.isEmpty {
             Self.say(["the tables differ"] + text.lines(again.table))
+        } else {
+            Self.say(["it did not show again; the first time it was this"])
+            Self.say(result.first.map(text.lines) ?? text.lines(result.table))
         }
         Self.say([
             "to see it again: sudo ctlab verify \(capture.path) --node \(node.path)", "",
