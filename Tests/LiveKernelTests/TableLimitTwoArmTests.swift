@@ -121,15 +121,17 @@ extension LiveTests {
                 try x.send(Self.udp(.ipv4, number), called: "flow \(number)", "NEW U")
             }
             x.pause(seconds: 1.5)
-            // Refused, unless the live collector has just come by; the arms agree in either case.
+            // Refused, unless somebody's lookup or the collector has just come by: which is chance,
+            // and the same in both arms.
             for number in 100..<110 {
                 try x.send(Self.udp(.ipv4, number), called: "newcomer")
             }
-            // A known flow's own expired entry goes with its packet's lookup, and makes room for it.
+            // A known flow's own expired entry goes with its packet's lookup at the latest.
             for number in 0..<10 {
-                try x.send(Self.udp(.ipv4, number), called: "flow \(number)", "NEW U")
+                try x.send(Self.udp(.ipv4, number), called: "flow \(number)")
+                let packets = x.last?.live.entry?.packets
+                #expect(packets == [1, 0] || x.last?.live.verdict == "dropped")
             }
-            #expect(x.last?.live.entry?.packets == [1, 0])
             #expect(x.events.count { $0 == "DESTROY" } >= 10)
             try x.expectSameTables()
         }
