@@ -40,7 +40,9 @@ extension Node {
         // then makes is new, so there is no third.
         while true {
             var isNew = false
+            let walked = table.linksWalked
             let (found, hash) = table.find(packet.tuple, .none, namespace, at: now)
+            if journal.explains { explainLookup(packet.tuple, hash, found, walked, at: now) }
             if let found {
                 packet.connection = found.slot
                 packet.info = info(of: found)
@@ -55,15 +57,19 @@ extension Node {
                 guard let made else {
                     table.count(\.drop, namespace)
                     kernelLog.tableFull(at: now.instant)
+                    if journal.explains { table.journal.steps.append(.tableFull) }
                     return .tableFull
                 }
                 packet.connection = made
                 packet.info = .new
                 isNew = true
+                if journal.explains { explainCreation(packet.tuple, hash) }
             }
             let direction = packet.info.direction ?? .original
+            let before = journal.explains ? table.states[packet.connection] : nil
             let result = table.follow(
                 packet, direction, isNew: isNew, settings: settings, at: now)
+            if let before { explainFollowing(packet, direction, isNew, before, result) }
             if result.action == .reopen {
                 let slot = packet.connection
                 letGo(&packet)
@@ -133,6 +139,9 @@ extension Node {
         table.retain(found.slot)
         packet.connection = found.slot
         packet.info = found.direction == .original ? .related : .relatedReply
+        if journal.explains {
+            table.journal.steps.append(.related(table.entry(found.slot, at: now)))
+        }
     }
 
     /// Leaves a packet without connection.
@@ -143,6 +152,7 @@ extension Node {
         packet.info = .invalid
         table.count(counter, namespace)
         if let remark { self.remark(packet, remark, at: now) }
+        if journal.explains { table.journal.steps.append(.unlinked(remark)) }
     }
 
     // MARK: Confirmation
@@ -160,6 +170,7 @@ extension Node {
         {
             let outcome = table.confirm(
                 packet.connection, allowsClash: Trackers.allowsClash(packet.tuple), at: now)
+            if journal.explains { table.journal.steps.append(.confirmed(outcome)) }
             switch outcome {
             case .inserted, .insertedReplyOnly: break
             case .merged(let winner): packet.connection = winner

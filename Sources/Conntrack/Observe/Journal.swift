@@ -44,6 +44,9 @@ public struct Journal: Sendable {
     public var wantsRemarks = false
     public internal(set) var events: [ConntrackEvent] = []
     public internal(set) var remarks: [TrackerRemark] = []
+    /// Whether every step of a packet's way is wanted: what `Node.story` tells.
+    public var explains = false
+    var steps: [TraceStep] = []
     /// Entries removed from the table, for whatever reason.
     public internal(set) var removedCount = 0
 
@@ -53,6 +56,7 @@ public struct Journal: Sendable {
     public mutating func clear() {
         if !events.isEmpty { events.removeAll(keepingCapacity: true) }
         if !remarks.isEmpty { remarks.removeAll(keepingCapacity: true) }
+        if !steps.isEmpty { steps.removeAll(keepingCapacity: true) }
         removedCount = 0
     }
 }

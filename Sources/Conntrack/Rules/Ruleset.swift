@@ -61,6 +61,9 @@ public struct RuleEffects: Sendable {
     public var connectionMark: UInt32?
     /// `log`: lines for the kernel log.
     public var logs: [RuleLog] = []
+    /// Whether `matches` are wanted: every rule whose statements all held.
+    var traces = false
+    var matches: [RuleMatch] = []
 
     public init() {}
 }
