@@ -20,11 +20,14 @@ let package = Package(
         .executable(name: "ctlab", targets: ["ctlab"]),
         .library(name: "Conntrack", targets: ["Wire", "Conntrack"]),
         .library(name: "ReplayKit", targets: ["Replay", "Report", "Scenario", "LinuxCalls"]),
+        .library(name: "Simulator", targets: ["Simulator"]),
     ],
     dependencies: [
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
         .package(url: "https://github.com/jpsim/Yams", from: "6.2.2"),
         .package(url: "https://github.com/onevcat/Rainbow", from: "4.2.2"),
+        .package(url: "https://github.com/apple/swift-numerics", from: "1.1.1"),
+        .package(url: "https://github.com/HdrHistogram/hdrhistogram-swift", exact: "0.2.0"),
     ],
     targets: [
         .systemLibrary(
@@ -32,7 +35,9 @@ let package = Package(
         .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
         .target(name: "CLinuxShims"),
         .target(name: "Wire", swiftSettings: strict),
-        .target(name: "Conntrack", dependencies: ["Wire"], swiftSettings: strict),
+        .target(name: "CMemoryHints"),
+        .target(
+            name: "Conntrack", dependencies: ["Wire", "CMemoryHints"], swiftSettings: strict),
         .target(
             name: "LinuxCalls", dependencies: ["Wire", "CLinuxShims", "CZlib", "CJemalloc"],
             swiftSettings: strict),
@@ -48,7 +53,22 @@ let package = Package(
             name: "Replay", dependencies: ["Wire", "Conntrack", "Scenario", "Report"],
             swiftSettings: strict),
         .target(
+            name: "Simulator",
+            dependencies: [
+                "Wire", "Conntrack", "Scenario", "Report",
+                .product(name: "Histogram", package: "hdrhistogram-swift"),
+            ],
+            swiftSettings: strict),
+        .target(
             name: "LiveKernel", dependencies: ["Wire", "Report", "LinuxCalls"],
+            swiftSettings: strict),
+        .target(
+            name: "LoadGen",
+            dependencies: [
+                "Wire", "Conntrack", "Scenario", "Report", "LinuxCalls",
+                .product(name: "RealModule", package: "swift-numerics"),
+                .product(name: "Histogram", package: "hdrhistogram-swift"),
+            ],
             swiftSettings: strict),
         .target(name: "Fuzz", dependencies: ["Wire"], swiftSettings: strict),
         .target(
@@ -60,8 +80,8 @@ let package = Package(
         .executableTarget(
             name: "ctlab",
             dependencies: [
-                "Wire", "Conntrack", "Scenario", "Report", "Replay", "LinuxCalls", "LiveKernel",
-                "Fuzz", "Verify", "CJemalloc",
+                "Wire", "Conntrack", "Scenario", "Simulator", "Report", "Replay", "LinuxCalls",
+                "LiveKernel", "Fuzz", "LoadGen", "Verify", "CJemalloc",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
             swiftSettings: strict),
@@ -90,9 +110,20 @@ let package = Package(
             ],
             swiftSettings: strict),
         .testTarget(
+            name: "SimulatorTests",
+            dependencies: ["Wire", "Conntrack", "Scenario", "Report", "Simulator"],
+            swiftSettings: strict),
+        .testTarget(
             name: "LiveKernelTests",
             dependencies: [
                 "Wire", "Scenario", "Report", "LinuxCalls", "LiveKernel", "Verify", "ctlab",
+            ],
+            swiftSettings: strict),
+        .testTarget(
+            name: "LoadGenTests",
+            dependencies: [
+                "Wire", "LinuxCalls", "LoadGen",
+                .product(name: "Histogram", package: "hdrhistogram-swift"),
             ],
             swiftSettings: strict),
         .testTarget(

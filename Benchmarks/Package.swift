@@ -11,6 +11,7 @@ let package = Package(
             dependencies: [
                 .product(name: "Conntrack", package: "ctlab"),
                 .product(name: "ReplayKit", package: "ctlab"),
+                .product(name: "Simulator", package: "ctlab"),
             ],
             swiftSettings: [.swiftLanguageMode(.v6)])
     ]

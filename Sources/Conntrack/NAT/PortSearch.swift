@@ -3,6 +3,17 @@ internal import Wire
 // The search for a free port or id: spec nat.md §3.2 and §3.3. At most 248 probes, so that a range
 // nearly used up can fail although it has free ports left.
 
+/// Ports (or ICMP ids) known to have been drawn elsewhere.
+public struct PortHints: Sendable, Hashable, BitwiseCopyable {
+    public var source: UInt16?
+    public var destination: UInt16?
+
+    public init(source: UInt16? = nil, destination: UInt16? = nil) {
+        self.source = source
+        self.destination = destination
+    }
+}
+
 enum PortSearch {
     /// Rounds with this many attempts left may evict a closed connection.
     private static let evictionAttempts: UInt32 = 32
@@ -24,19 +35,24 @@ enum PortSearch {
         if range.flags.contains(.shifted) {
             offset = present &- range.basePort
         } else if kind == .source || range.flags.contains(.random) {
-            offset = table.drawOffset(from: first, size: size)
+            offset = table.drawOffset(kind, from: first, size: size)
         } else {
             offset = 0
         }
         var attempts = min(size, UInt32(Limits.portAttempts))
+        table.searches.searches &+= 1
         while true {
             for index in 0..<attempts {
+                table.searches.probes &+= 1
                 let port = UInt16(truncatingIfNeeded: first + UInt32(offset) % size)
                 set(port, &tuple, kind)
                 offset &+= 1
                 if !isTaken(tuple, slot, left: attempts - index, in: &table, at: now) { return }
             }
-            if attempts >= size || attempts < smallestRound { return }
+            if attempts >= size || attempts < smallestRound {
+                table.searches.failures &+= 1
+                return
+            }
             attempts /= 2
             offset = table.dice.nextUInt16()
         }
@@ -97,14 +113,24 @@ enum PortSearch {
     }
 }
 
+/// How often ports were searched for, how many were tried, and how often none was free.
+public struct PortSearchCounts: Sendable, Hashable, BitwiseCopyable {
+    public internal(set) var searches: UInt64 = 0
+    public internal(set) var probes: UInt64 = 0
+    public internal(set) var failures: UInt64 = 0
+}
+
 extension ConnectionTable {
     /// A number of the run's own: what goes into fragment headers.
     mutating func drawNumber() -> UInt64 { dice.next() }
 
     /// Where a search begins: at random, or at the port that a recording says was chosen.
-    fileprivate mutating func drawOffset(from first: UInt32, size: UInt32) -> UInt16 {
+    fileprivate mutating func drawOffset(
+        _ kind: NATKind, from first: UInt32, size: UInt32
+    ) -> UInt16 {
         let drawn = dice.nextUInt16()
-        guard let port = portHint, UInt32(port) >= first, UInt32(port) < first + size else {
+        let hint = kind == .source ? portHints.source : portHints.destination
+        guard let port = hint, UInt32(port) >= first, UInt32(port) < first + size else {
             return drawn
         }
         return UInt16(truncatingIfNeeded: UInt32(port) - first)

@@ -47,6 +47,8 @@ public struct Journal: Sendable {
     /// Whether every step of a packet's way is wanted: what `Node.story` tells.
     public var explains = false
     var steps: [TraceStep] = []
+    /// What `conntrack -E expect` prints a line for.
+    public internal(set) var expectationEvents: [ExpectationEvent] = []
     /// Entries removed from the table, for whatever reason.
     public internal(set) var removedCount = 0
 
@@ -57,6 +59,7 @@ public struct Journal: Sendable {
         if !events.isEmpty { events.removeAll(keepingCapacity: true) }
         if !remarks.isEmpty { remarks.removeAll(keepingCapacity: true) }
         if !steps.isEmpty { steps.removeAll(keepingCapacity: true) }
+        if !expectationEvents.isEmpty { expectationEvents.removeAll(keepingCapacity: true) }
         removedCount = 0
     }
 }

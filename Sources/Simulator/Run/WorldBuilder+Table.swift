@@ -1,0 +1,95 @@
+import Conntrack
+import Scenario
+import Wire
+
+// What a node's table holds before the first packet: saved from a real machine, or made up.
+
+extension WorldBuilder {
+    func fillTable(_ tracked: TrackedNode, _ node: Scenario.Node) throws(WorldError) {
+        if let saved = node.savedTable {
+            let entries = try SavedTable.read(saved, node.tickRate)
+            for entry in entries { tracked.node.restore(entry, at: .start) }
+        }
+        for made in node.initialEntries { try fill(tracked, node, made) }
+    }
+
+    private func fill(
+        _ tracked: TrackedNode, _ node: Scenario.Node, _ made: Scenario.InitialEntries
+    ) throws(WorldError) {
+        var sources: [(family: Family, first: Address, count: Int)] = []
+        for member in groups[made.source] ?? [] {
+            sources += members[member].allAddresses.map { ($0.family, $0.first, $0.count) }
+        }
+        guard let target = destination(of: made.target, sources.first?.family ?? .ipv4),
+            !sources.isEmpty
+        else {
+            throw WorldError(description: "initial entries need a source and a target address")
+        }
+        sources.removeAll { $0.family != target.family }
+        let total = sources.reduce(0) { $0 + $1.count }
+        guard total > 0 else { return }
+        let seconds = made.timeout.map { UInt32(clamping: $0.nanoseconds / 1_000_000_000) }
+        for number in 0..<made.count {
+            let address = Self.pick(sources, number % total)
+            let port = UInt16(1024 + (number / total) % 64_000)
+            let protocolNumber =
+                made.transport == .tcp
+                ? IPProtocol.tcp : made.transport == .udp ? IPProtocol.udp : IPProtocol.icmp
+            let original = Tuple(
+                target.family, protocolNumber, source: address, port,
+                destination: target.address,
+                made.transport == .icmp ? 8 << 8 : target.port)
+            guard let reply = original.inverted else { continue }
+            var entry = Entry(original: original, reply: reply)
+            entry.status = [.confirmed]
+            if made.isAssured { entry.status.formUnion([.assured, .seenReply]) }
+            if made.transport == .tcp { entry.protocolState = made.state.rawValue }
+            let life = seconds ?? Self.timeout(made, node.sysctl)
+            entry.remainingTicks = Int32(clamping: node.tickRate.ticks(seconds: life))
+            tracked.node.restore(entry, at: .start)
+        }
+    }
+
+    private static func timeout(_ made: Scenario.InitialEntries, _ sysctl: Sysctl) -> UInt32 {
+        switch made.transport {
+        case .tcp: sysctl.tcpTimeouts[Int(made.state.rawValue)]
+        case .udp: made.isAssured ? sysctl.udpTimeoutStream : sysctl.udpTimeout
+        case .icmp: sysctl.icmpTimeout
+        }
+    }
+
+    private static func pick(
+        _ sources: [(family: Family, first: Address, count: Int)], _ place: Int
+    ) -> Address {
+        var place = place
+        for source in sources {
+            if place < source.count {
+                return Address(
+                    high: source.first.high, low: source.first.low &+ UInt64(place))
+            }
+            place -= source.count
+        }
+        return sources[0].first
+    }
+
+    /// The first address and port of a target.
+    private func destination(
+        of target: Scenario.Target, _ family: Family
+    ) -> (family: Family, address: Address, port: UInt16)? {
+        switch target.host {
+        case .addresses(let family, let first, _): return (family, first, target.ports.lowerBound)
+        case .node(let name):
+            guard let member = groups[name]?.first else { return nil }
+            let all = members[member].allAddresses
+            guard let own = all.first(where: { $0.family == family }) ?? all.first else {
+                return nil
+            }
+            return (own.family, own.first, target.ports.lowerBound)
+        case .service(let name), .nodePort(let name, _):
+            guard let service = scenario.services.first(where: { $0.name == name }) else {
+                return nil
+            }
+            return (service.family, service.virtualAddress, service.port)
+        }
+    }
+}

@@ -1,0 +1,240 @@
+import ArgumentParser
+import Conntrack
+import Foundation
+import LinuxCalls
+import Report
+import Scenario
+import Simulator
+import Wire
+
+/// `ctlab run`: a scenario in virtual time.
+struct RunCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "run",
+        abstract: "Run a scenario in virtual time.",
+        discussion: """
+            Simulates the hosts, links, rules and load that FILE describes, and says what came \
+            out: a summary, what was expected, and a diagnosis. Results go to standard output, \
+            progress and messages to standard error.
+
+            EXAMPLES
+              ctlab run scenarios/table-full-burst.yaml
+              ctlab run burst.yaml --set gw.sysctl.nf_conntrack_max=131072 --seed 7
+              ctlab run burst.yaml --out result --pcap gw:eth0=gw.pcap
+            """)
+
+    enum Format: String, ExpressibleByArgument, CaseIterable {
+        case text, json, jsonl, csv, openmetrics
+    }
+
+    @Argument(help: "A scenario file (YAML).")
+    var file: String
+
+    @Option(
+        name: .customLong("set"),
+        help: ArgumentHelp("Replace a value of the file; may be repeated.", valueName: "path=value"))
+    var overrides: [String] = []
+
+    @Option(help: "Seed of everything random; overrides the file's.")
+    var seed: UInt64?
+
+    @Option(help: ArgumentHelp("End the run at this time, as in 90s.", valueName: "time"))
+    var until: String?
+
+    @Option(
+        help: ArgumentHelp("Also print the tables as they stand at this time.", valueName: "time"))
+    var listAt: String?
+
+    @Option(
+        help: ArgumentHelp(
+            "Write what tcpdump would see at an interface; may be repeated.",
+            valueName: "node:interface=file"))
+    var pcap: [String] = []
+
+    @Option(
+        help: ArgumentHelp(
+            "Write summary.json, series.csv, events.jsonl and conntrack.txt there.",
+            valueName: "dir"))
+    var out: String?
+
+    @Option(
+        help: "text: a summary; json: the summary; jsonl, csv: series; openmetrics: end figures.")
+    var format = Format.text
+
+    @Flag(help: "Print what the kernels would have logged, as 'dmesg'.")
+    var kernelLog = false
+
+    @Option(
+        help: ArgumentHelp(
+            "Refuse scenarios that need more, as in 4GiB; default: half of the machine's memory.",
+            valueName: "size"))
+    var maxMemory: String?
+
+    @Flag(help: "No progress, no notes.")
+    var quiet = false
+
+    mutating func run() throws {
+        let file = try readScenario()
+        let scenario = file.scenario
+        for note in file.notes where !quiet { Message.error(note) }
+        try checkMemory(scenario)
+        var options = RunOptions()
+        options.seed = seed
+        options.end = try until.map { try time($0, "--until") }
+        options.listAt = try listAt.map { try time($0, "--list-at") }
+        options.keepsEvents = out != nil
+
+        var run: Simulator.Run
+        do {
+            run = try Simulator.Run(scenario, options)
+        } catch {
+            throw Failure(code: .usage, text: "the scenario cannot be run\n\(error)")
+        }
+        let captures = try openCaptures(&run)
+        var progress = ProgressLine(isShown: !quiet && StandardStream.error.isTerminal)
+        let interruption = Interruption()
+        var isInterrupted = false
+        while run.advance() {
+            progress.show(run.progress)
+            if Self.hasHappened(interruption) {
+                isInterrupted = true
+                break
+            }
+        }
+        progress.clear()
+        run.finishCaptures()
+        try captures.close()
+        let output = RunOutput(
+            file: file, format: format, showsKernelLog: kernelLog, directory: out)
+        let summary = run.summary(scenarioHash: output.hash)
+        try output.write(&run, summary)
+        try finish(run, summary, isInterrupted)
+    }
+
+    private static func hasHappened(_ interruption: borrowing Interruption?) -> Bool {
+        switch interruption {
+        case .some(let waiting): waiting.hasHappened
+        case .none: false
+        }
+    }
+
+    // MARK: Before
+
+    private func readScenario() throws -> ScenarioFile {
+        var parsed: [ScenarioFile.Override] = []
+        for text in overrides {
+            guard let override = ScenarioFile.Override(text) else {
+                throw Failure(
+                    code: .usage, text: "--set: found '\(text)', expected path=value")
+            }
+            parsed.append(override)
+        }
+        do {
+            return try ScenarioFile.read(file, overrides: parsed)
+        } catch {
+            throw Failure(code: .usage, text: "the scenario is refused\n\(error)")
+        }
+    }
+
+    private func time(_ text: String, _ option: String) throws -> Instant {
+        guard let interval = OptionQuantity.duration(text) else {
+            throw Failure(
+                code: .usage, text: "\(option): found '\(text)', expected a time such as 90s")
+        }
+        return Instant.start + interval
+    }
+
+    private func checkMemory(_ scenario: Scenario) throws {
+        let estimate = MemoryEstimate(scenario).total
+        let limit: Int
+        if let maxMemory {
+            guard let size = OptionQuantity.byteCount(maxMemory) else {
+                throw Failure(
+                    code: .usage,
+                    text: "--max-memory: found '\(maxMemory)', expected a size such as 4GiB")
+            }
+            limit = size
+        } else {
+            limit = Int(clamping: ProcessInfo.processInfo.physicalMemory / 2)
+        }
+        guard estimate > limit else { return }
+        throw Failure(
+            code: .environment,
+            text: "the scenario would need about \(NumberText.bytes(UInt64(estimate))), more than "
+                + "\(NumberText.bytes(UInt64(limit))); lower its load, or raise --max-memory")
+    }
+
+    private func openCaptures(_ run: inout Simulator.Run) throws -> CaptureFiles {
+        let files = CaptureFiles()
+        for text in pcap {
+            guard let request = PcapRequest(text) else {
+                throw Failure(
+                    code: .usage,
+                    text: "--pcap: found '\(text)', expected node:interface=file")
+            }
+            let file = try files.open(request.path)
+            do {
+                try run.capture(
+                    CaptureRequest(node: request.node, interface: request.interface)
+                ) { bytes in files.write(bytes, to: file) }
+            } catch {
+                throw Failure(code: .usage, text: "--pcap: \(error)")
+            }
+        }
+        return files
+    }
+
+    // MARK: After
+
+    private func finish(
+        _ run: borrowing Simulator.Run, _ summary: RunSummary, _ isInterrupted: Bool
+    ) throws {
+        let failed = zip(run.expectations(), summary.expectations)
+            .filter { !$0.1.isMet && $0.1.severity == "fail" }
+        for (result, outcome) in failed {
+            Message.write("\nfailed: \(outcome.that)\n  \(outcome.found)")
+            let moment = result.moment ?? run.now
+            for line in run.recorded.excerpt(of: result.series, around: moment) {
+                Message.write("  " + line)
+            }
+        }
+        if isInterrupted {
+            throw Failure(code: .interrupted, text: "interrupted; the result is partial\n" + command)
+        }
+        if let reason = run.stopReason {
+            throw Failure(code: .failed, text: "\(reason)\n" + command)
+        }
+        guard failed.isEmpty else {
+            let count = failed.count
+            throw Failure(
+                code: .expectation,
+                text: "\(count) expectation\(count == 1 ? "" : "s") failed; again with\n" + command)
+        }
+    }
+
+    /// The command that replays this run.
+    private var command: String {
+        var words = ["ctlab", "run", file]
+        for override in overrides { words += ["--set", "'\(override)'"] }
+        if let seed { words += ["--seed", "\(seed)"] }
+        if let until { words += ["--until", until] }
+        return words.joined(separator: " ")
+    }
+}
+
+/// `NODE:INTERFACE=FILE`.
+struct PcapRequest {
+    var node: String
+    var interface: String
+    var path: String
+
+    init?(_ text: String) {
+        guard let sign = text.firstIndex(of: "="),
+            let colon = text[..<sign].lastIndex(of: ":")
+        else { return nil }
+        node = String(text[..<colon])
+        interface = String(text[text.index(after: colon)..<sign])
+        path = String(text[text.index(after: sign)...])
+        guard !node.isEmpty, !interface.isEmpty, !path.isEmpty else { return nil }
+    }
+}

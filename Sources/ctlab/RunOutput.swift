@@ -1,0 +1,178 @@
+import Conntrack
+import Foundation
+import LinuxCalls
+import Report
+import Scenario
+import Simulator
+
+/// What `ctlab run` writes when the run is over.
+struct RunOutput {
+    let file: ScenarioFile
+    let format: RunCommand.Format
+    let showsKernelLog: Bool
+    let directory: String?
+
+    /// FNV-1a over the file's text and what was set besides.
+    var hash: String {
+        var hash: UInt64 = 0xcbf2_9ce4_8422_2325
+        let text = file.text + file.overrides.map { "\n\($0)" }.joined()
+        for byte in text.utf8 { hash = (hash ^ UInt64(byte)) &* 0x0000_0100_0000_01b3 }
+        let digits = String(hash, radix: 16)
+        return String(repeating: "0", count: 16 - digits.count) + digits
+    }
+
+    func write(_ run: inout Simulator.Run, _ summary: RunSummary) throws {
+        switch format {
+        case .text: try print(RunText(summary, isColoured: isColoured).text)
+        case .json: try print(json(summary))
+        case .jsonl: try printRows { run.recorded.writeObjects($0) }
+        case .csv: try printRows { run.recorded.writeRows($0) }
+        case .openmetrics: try print(RunOpenMetrics.text(summary))
+        }
+        for listing in run.listings { try printTable(listing, isAlone: false) }
+        if showsKernelLog {
+            for log in run.kernelLogs where !log.lines.isEmpty {
+                try print("\n$ dmesg  # \(log.node)\n")
+                try print(log.lines.map { $0.dmesg + "\n" }.joined())
+            }
+        }
+        if let directory { try writeDirectory(directory, &run, summary) }
+    }
+
+    private var isColoured: Bool {
+        let wish = ProcessInfo.processInfo.environment["NO_COLOR"] ?? ""
+        return wish.isEmpty && StandardStream.output.isTerminal
+    }
+
+    private func json(_ summary: RunSummary) throws -> String {
+        let encoder = JSONEncoder()
+        encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
+        return String(decoding: try encoder.encode(summary), as: UTF8.self) + "\n"
+    }
+
+    // MARK: Standard output
+
+    private func print(_ text: String) throws {
+        do {
+            try StandardStream.output.write(Array(text.utf8).span)
+        } catch let error where error.isReaderGone {
+            return
+        } catch {
+            throw Failure(code: .failed, text: "\(error)")
+        }
+    }
+
+    private func printRows(_ rows: ((String) -> Void) -> Void) throws {
+        var gathered = ""
+        rows { gathered += $0 }
+        try print(gathered)
+    }
+
+    private func printTable(_ listing: TableListing, isAlone: Bool) throws {
+        let time = NumberText.seconds(listing.at.nanoseconds)
+        try print("\n$ conntrack -L  # \(listing.node) at \(time) s\n" + Self.table(listing))
+    }
+
+    private static func table(_ listing: TableListing) -> String {
+        let base = TimeBase(tickRate: listing.tickRate, epochNanoseconds: 0)
+        let lines = Listing(base)
+        return listing.entries.map { lines.line($0, at: listing.at) + "\n" }.joined()
+    }
+
+    // MARK: A folder
+
+    private func writeDirectory(
+        _ path: String, _ run: inout Simulator.Run, _ summary: RunSummary
+    ) throws {
+        let folder = URL(filePath: path)
+        do {
+            try FileManager.default.createDirectory(
+                at: folder, withIntermediateDirectories: true)
+            try write(json(summary), to: folder, "summary.json")
+            try write(run.recorded.csv, to: folder, "series.csv")
+            try write(run.eventLines, to: folder, "events.jsonl")
+            var tables = ""
+            let listings = run.tables()
+            for listing in listings {
+                if listings.count > 1 { tables += "# \(listing.node)\n" }
+                tables += Self.table(listing)
+            }
+            try write(tables, to: folder, "conntrack.txt")
+        } catch let failure as Failure {
+            throw failure
+        } catch {
+            throw Failure(code: .failed, text: "--out \(path): \(error)")
+        }
+    }
+
+    private func write(_ text: String, to folder: URL, _ name: String) throws {
+        try Data(text.utf8).write(to: folder.appending(path: name))
+    }
+}
+
+/// Files that captures go to.
+///
+/// A class, because the run writes to them while the command holds them.
+final class CaptureFiles {
+    private var files: [FileHandle] = []
+    private var problem: String?
+
+    func open(_ path: String) throws -> Int {
+        guard FileManager.default.createFile(atPath: path, contents: nil),
+            let handle = FileHandle(forWritingAtPath: path)
+        else { throw Failure(code: .failed, text: "--pcap: cannot write '\(path)'") }
+        files.append(handle)
+        return files.count - 1
+    }
+
+    func write(_ bytes: [UInt8], to file: Int) {
+        do {
+            try files[file].write(contentsOf: bytes)
+        } catch {
+            problem = problem ?? "\(error)"
+        }
+    }
+
+    func close() throws {
+        for file in files { try? file.close() }
+        if let problem { throw Failure(code: .failed, text: "--pcap: \(problem)") }
+    }
+}
+
+/// A line on a terminal that says how far a run is.
+struct ProgressLine {
+    let isShown: Bool
+    private let began = MonotonicClock.now()
+    private var shownAt: UInt64 = 0
+
+    init(isShown: Bool) { self.isShown = isShown }
+
+    mutating func show(_ progress: Simulator.Run.Progress) {
+        guard isShown else { return }
+        let now = MonotonicClock.now()
+        guard now - shownAt > 100_000_000 else { return }
+        shownAt = now
+        let share =
+            Double(progress.now.nanoseconds) / Double(max(1, progress.end.nanoseconds))
+        let filled = Int(share * 24)
+        let bar =
+            String(repeating: "█", count: filled) + String(repeating: "░", count: 24 - filled)
+        let speed = Double(progress.now.nanoseconds) / Double(max(1, now - began))
+        var text =
+            "\(bar) \(NumberText.duration(progress.now.nanoseconds)) of "
+            + "\(NumberText.duration(progress.end.nanoseconds))  "
+            + "\(NumberText.plain((speed * 10).rounded() / 10))×"
+        if !progress.node.isEmpty {
+            text +=
+                "  \(progress.node) \(NumberText.grouped(UInt64(progress.count)))/"
+                + "\(NumberText.grouped(UInt64(progress.max)))"
+                + "  drops \(NumberText.grouped(progress.drops))"
+        }
+        _ = try? StandardStream.error.write(Array("\r\u{1b}[K\(text)".utf8).span)
+    }
+
+    func clear() {
+        guard isShown else { return }
+        _ = try? StandardStream.error.write(Array("\r\u{1b}[K".utf8).span)
+    }
+}
