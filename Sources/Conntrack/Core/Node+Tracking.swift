@@ -42,8 +42,10 @@ extension Node {
         // then makes is new, so there is no third.
         while true {
             var isNew = false
+            let walked = table.linksWalked
             let (found, hash) = table.find(
                 packet.tuple, zones, namespace, knownHash: packet.knownHash, at: now)
+            if table.journal.explains { explainLookup(packet.tuple, hash, found, walked, at: now) }
             if let found {
                 packet.connection = found.slot
                 packet.info = info(of: found)
@@ -62,18 +64,22 @@ extension Node {
                 guard let made else {
                     table.count(\.drop, namespace)
                     kernelLog.tableFull(at: now.instant)
+                    if table.journal.explains { table.journal.steps.append(.tableFull) }
                     return .tableFull
                 }
                 packet.connection = made
                 packet.info = .new
                 isNew = true
+                if table.journal.explains { explainCreation(packet.tuple, hash) }
                 if !table.expectations.isEmpty, fulfilExpectation(packet, made, at: now) {
                     packet.info = .related
                 }
             }
             let direction = packet.info.direction ?? .original
+            let before = table.journal.explains ? table.states[packet.connection] : nil
             let result = table.follow(
                 &packet, direction, isNew: isNew, settings: settings, at: now)
+            if let before { explainFollowing(packet, direction, isNew, before, result) }
             if result.action == .reopen {
                 let slot = packet.connection
                 letGo(&packet)
@@ -143,6 +149,9 @@ extension Node {
         table.retain(found.slot)
         packet.connection = found.slot
         packet.info = found.direction == .original ? .related : .relatedReply
+        if table.journal.explains {
+            table.journal.steps.append(.related(table.entry(found.slot, at: now)))
+        }
     }
 
     /// Leaves a packet without connection.
@@ -153,6 +162,7 @@ extension Node {
         packet.info = .invalid
         table.count(counter, namespace)
         if let remark { self.remark(packet, remark, at: now) }
+        if table.journal.explains { table.journal.steps.append(.unlinked(remark)) }
     }
 
     // MARK: Rejection
@@ -196,6 +206,7 @@ extension Node {
             let outcome = table.confirm(
                 packet.connection, allowsClash: Trackers.allowsClash(packet.tuple),
                 knownReplyHash: packet.knownReplyHash, at: now)
+            if table.journal.explains { table.journal.steps.append(.confirmed(outcome)) }
             switch outcome {
             case .inserted, .insertedReplyOnly: break
             case .merged(let winner): packet.connection = winner

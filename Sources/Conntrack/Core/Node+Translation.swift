@@ -26,7 +26,11 @@ extension Node {
             table.delete(packet.connection, at: now)
             return PathEnd(.dropped, .nat)
         }
+        let before = packet.tuple
         let mayPass = NAT.translate(&packet, direction, kind, in: table)
+        if table.journal.explains, before != packet.tuple {
+            table.journal.steps.append(.translated(before, into: packet.tuple))
+        }
         return mayPass ? nil : PathEnd(.dropped, .nat)
     }
 
@@ -53,14 +57,21 @@ extension Node {
                     {
                         table.rememberEgress(packet.outInterface, slot)
                     }
-                    NAT.setUp(slot, range, kind, in: &table, at: now)
+                    map(slot, range, kind, rule, at: now)
                     return nil
                 }
             }
         }
-        let range = NAT.nullRange(slot, kind, in: table)
-        NAT.setUp(slot, range, kind, in: &table, at: now)
+        map(slot, NAT.nullRange(slot, kind, in: table), kind, nil, at: now)
         return nil
+    }
+
+    private mutating func map(
+        _ slot: Slot, _ range: NATRange, _ kind: NATKind, _ rule: RuleReference?, at now: Moment
+    ) {
+        let before = table.journal.explains ? table.tuple(of: slot, .reply).inverted : nil
+        NAT.setUp(slot, range, kind, in: &table, at: now)
+        if let before { explainMapping(slot, range, kind, rule, before) }
     }
 
     private enum Mapping {

@@ -204,7 +204,9 @@ public struct Node: ~Copyable {
         guard !packet.health.contains(.refusedOptions) else {
             return PathEnd(.dropped, .refusedOptions)
         }
-        switch routing.destination(of: packet.tuple) {
+        let destination = routing.destination(of: packet.tuple)
+        if table.journal.explains { table.journal.steps.append(.route(destination, packet)) }
+        switch destination {
         case .martian: return PathEnd(.dropped, .martian)
         case .none: return PathEnd(.dropped, .noRoute)
         case .local:
@@ -259,6 +261,7 @@ public struct Node: ~Copyable {
     mutating func run(
         _ stations: Range<Int>, _ hook: Hook, _ packet: inout Packet, at now: Moment
     ) -> PathEnd? {
+        if table.journal.explains { table.journal.steps.append(.hook(hook, packet)) }
         for station in stations {
             switch plan.steps[station] {
             case .reassemble: continue  // Packets made of bytes have it done before.
@@ -289,6 +292,7 @@ public struct Node: ~Copyable {
         if packet.connection != .none, chain.readsEntry {
             entry = table.entry(packet.connection, at: now)
         }
+        effects.traces = table.journal.explains
         let outcome = ruleset.evaluate(
             chain.index, &packet, entry: entry, effects: &effects, dice: &table.dice,
             at: now.instant)
@@ -301,6 +305,7 @@ public struct Node: ~Copyable {
         }
         if effects.attaches { attach(packet, at: now) }
         if !effects.logs.isEmpty { writeRuleLogs(packet, hook, at: now) }
+        if effects.traces { explainChain(chain.index, outcome) }
         return outcome
     }
 

@@ -105,6 +105,9 @@ enum PortSearch {
         else { return true }
         // Only a SYN beyond the old stream: stray packets of that are then out of the window.
         guard old.original.end.precedes(table.states[slot].tcp.original.end) else { return true }
+        if table.journal.explains {
+            table.journal.steps.append(.evicted(table.tuple(of: found.slot, .original)))
+        }
         table.delete(found.slot, at: now)
         return false
     }

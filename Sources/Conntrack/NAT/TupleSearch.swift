@@ -96,6 +96,9 @@ enum TupleSearch {
     ) -> ConnectionTable.Found? {
         guard let reply = tuple.inverted else { return nil }
         let found = table.findConflict(reply, of: slot, at: now)
+        if table.journal.explains {
+            table.journal.steps.append(.probe(tuple, isTaken: found != nil))
+        }
         if found != nil {
             let home = Int(table.records[slot].namespace.raw)
             table.namespaces[home].counters.found &+= 1

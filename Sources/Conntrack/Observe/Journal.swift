@@ -44,6 +44,9 @@ public struct Journal: Sendable {
     public var wantsRemarks = false
     public internal(set) var events: [ConntrackEvent] = []
     public internal(set) var remarks: [TrackerRemark] = []
+    /// Whether every step of a packet's way is wanted: what `Node.story` tells.
+    public var explains = false
+    var steps: [TraceStep] = []
     /// What `conntrack -E expect` prints a line for.
     public internal(set) var expectationEvents: [ExpectationEvent] = []
     /// Entries removed from the table, for whatever reason.
@@ -55,6 +58,7 @@ public struct Journal: Sendable {
     public mutating func clear() {
         if !events.isEmpty { events.removeAll(keepingCapacity: true) }
         if !remarks.isEmpty { remarks.removeAll(keepingCapacity: true) }
+        if !steps.isEmpty { steps.removeAll(keepingCapacity: true) }
         if !expectationEvents.isEmpty { expectationEvents.removeAll(keepingCapacity: true) }
         removedCount = 0
     }

@@ -65,6 +65,9 @@ public struct RuleEffects: Sendable {
     var hasChangedMark = false
     /// `log`: lines for the kernel log.
     public var logs: [RuleLog] = []
+    /// Whether `matches` are wanted: every rule whose statements all held.
+    var traces = false
+    var matches: [RuleMatch] = []
     /// `ct label set`, `ct timeout set` and `ct helper set`: what the connection gets.
     private(set) var labels = LabelSet()
     private(set) var timeoutPolicy: Int32?

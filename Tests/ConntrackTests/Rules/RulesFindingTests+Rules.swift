@@ -102,8 +102,12 @@ extension RulesFindingTests {
             "4:4: found 'count', expected a supported key of 'ct'; 'ct count' is "
                 + "not supported yet"),
         Row(
-            "fib daddr type local accept",
-            "4:1: found 'fib', expected \(statement); 'fib' is not supported"),
+            "fib daddr oif \"lan\"",
+            "4:11: found 'oif', expected 'type', the only supported result of 'fib'"),
+        Row(
+            "fib daddr type locl",
+            "4:16: found 'locl', expected an address type; did you mean 'local'?"),
+        Row("update @s { ip saddr, ip daddr }", "4:21: found ',', expected '}': one key, with a 'timeout' at most"),
         Row(
             "queue num 1",
             "4:1: found 'queue', expected \(statement); 'queue' is not supported"),

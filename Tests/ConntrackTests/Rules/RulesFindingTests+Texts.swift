@@ -157,8 +157,8 @@ extension RulesFindingTests {
             "1:27: found 'ipv4_adr', expected a supported type: ipv4_addr, "
                 + "ipv6_addr, inet_service, inet_proto, nf_proto, ether_type, mark, "
                 + "ifname, iface_index, icmp_type, icmpv6_type, icmp_code, icmpv6_code, "
-                + "ct_state, ct_status, ct_dir, ct_label, tcp_flag, dscp; did you mean 'ipv4_addr'?"
-        ),
+                + "ct_state, ct_status, ct_dir, ct_label, tcp_flag, dscp, fib_addrtype; did you "
+                + "mean 'ipv4_addr'?"),
         Row(
             "table ip t { set s { elements = { 10.0.0.1 } } }",
             "1:18: found set 's' without a type, expected 'type …' or 'typeof …' in its block"),
@@ -170,9 +170,13 @@ extension RulesFindingTests {
                 + "10.0.0.0/8, 10.1.0.0/16 } } }",
             "1:79: found an element that overlaps another, expected elements that do not overlap"),
         Row(
-            "table ip t { set s { type ipv4_addr; flags timeout; } }",
-            "1:44: found 'timeout', expected interval or constant; timeout and "
-                + "dynamic are not supported"),
+            "table ip t { set s { type ipv4_addr; flags timout; } }",
+            "1:44: found 'timout', expected one of interval, constant, dynamic, timeout; did you "
+                + "mean 'timeout'?"),
+        Row(
+            "table ip t { set s { type ipv4_addr; timeout 1h; } }",
+            "1:18: found a timeout in 's', expected 'flags dynamic' with it: elements of other "
+                + "sets do not expire here"),
         Row(
             "table ip t { set s { type ipv4_addr; size 1; elements = { 10.0.0.1, 10.0.0.2 } } }",
             "1:18: found 2 elements in 's', expected at most its size, 1"),

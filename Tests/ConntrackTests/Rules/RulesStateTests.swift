@@ -70,7 +70,7 @@ struct RulesStateTests {
     ]
 
     /// 10.0.0.2:40000 -> 203.0.113.1:80, translated to 198.51.100.7:8080.
-    private static let entry: Entry = {
+    static let entry: Entry = {
         var entry = Entry(
             original: Tuple(
                 .ipv4, IPProtocol.tcp, source: Address(ipv4: 0x0A00_0002), 40_000,

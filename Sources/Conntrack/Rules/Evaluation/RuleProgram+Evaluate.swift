@@ -46,6 +46,7 @@ extension RuleProgram {
             let asked = RuleReference(rule: rule, chain: Int32(base))
             let ended = run(
                 rules[Int(rule)], &packet, &context, entry, &effects, &dice, &state)
+            if effects.traces { effects.note(rule, ended) }
             rule += 1
             switch ended {
             case .nothing, .verdict(.continue): continue
@@ -199,7 +200,7 @@ extension RuleProgram {
                 return .map(translation: index)
             }
         }
-        return .nothing
+        return .verdict(.continue)
     }
 
     @inline(__always)
@@ -226,6 +227,20 @@ extension RuleProgram {
             if status.contains(.destinationNAT) { bits |= 0x200 }
         }
         return Address(bits)
+    }
+}
+
+extension RuleEffects {
+    /// Writes a rule down that matched.
+    @inline(never)
+    fileprivate mutating func note(_ rule: Int32, _ end: RuleEnd) {
+        switch end {
+        case .nothing: break
+        case .verdict(let verdict):
+            matches.append(RuleMatch(rule: rule, word: .verdict(verdict)))
+        case .reject: matches.append(RuleMatch(rule: rule, word: .reject))
+        case .map: matches.append(RuleMatch(rule: rule, word: .map))
+        }
     }
 }
 

@@ -44,7 +44,8 @@ struct IptablesParser {
             line += 1
         }
         if table != nil {
-            report(at: position(line), found: "the end of the text", expected: "'COMMIT'")
+            // Behind the last line feed.
+            report(at: position(line - 1), found: "the end of the text", expected: "'COMMIT'")
         }
         return syntax
     }

@@ -152,9 +152,14 @@ extension ServiceRules {
     /// kernel compares with.
     static func probability(of count: Int) -> String {
         let scale: UInt64 = 1 << 31
-        let kept = (scale + UInt64(count) / 2) / UInt64(count)
-        let decimals = (kept * 100_000_000_000 + scale / 2) / scale
-        let digits = String(decimals)
+        var rest = (scale + UInt64(count) / 2) / UInt64(count)
+        var decimals: UInt64 = 0
+        for _ in 0..<11 {
+            rest *= 10
+            decimals = decimals * 10 + rest / scale
+            rest %= scale
+        }
+        let digits = String(rest * 2 >= scale ? decimals + 1 : decimals)
         return "0." + String(repeating: "0", count: max(0, 11 - digits.count)) + digits
     }
 }
