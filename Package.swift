@@ -26,7 +26,8 @@ let package = Package(
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
         .package(url: "https://github.com/jpsim/Yams", from: "6.2.2"),
         .package(url: "https://github.com/onevcat/Rainbow", from: "4.2.2"),
-        .package(url: "https://github.com/HdrHistogram/hdrhistogram-swift", from: "0.2.0"),
+        .package(url: "https://github.com/apple/swift-numerics", from: "1.1.1"),
+        .package(url: "https://github.com/HdrHistogram/hdrhistogram-swift", exact: "0.2.0"),
     ],
     targets: [
         .systemLibrary(
@@ -34,7 +35,9 @@ let package = Package(
         .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
         .target(name: "CLinuxShims"),
         .target(name: "Wire", swiftSettings: strict),
-        .target(name: "Conntrack", dependencies: ["Wire"], swiftSettings: strict),
+        .target(name: "CMemoryHints"),
+        .target(
+            name: "Conntrack", dependencies: ["Wire", "CMemoryHints"], swiftSettings: strict),
         .target(
             name: "LinuxCalls", dependencies: ["Wire", "CLinuxShims", "CZlib", "CJemalloc"],
             swiftSettings: strict),
@@ -59,6 +62,14 @@ let package = Package(
         .target(
             name: "LiveKernel", dependencies: ["Wire", "Report", "LinuxCalls"],
             swiftSettings: strict),
+        .target(
+            name: "LoadGen",
+            dependencies: [
+                "Wire", "Conntrack", "Scenario", "Report", "LinuxCalls",
+                .product(name: "RealModule", package: "swift-numerics"),
+                .product(name: "Histogram", package: "hdrhistogram-swift"),
+            ],
+            swiftSettings: strict),
         .target(name: "Fuzz", dependencies: ["Wire"], swiftSettings: strict),
         .target(
             name: "Verify",
@@ -70,7 +81,7 @@ let package = Package(
             name: "ctlab",
             dependencies: [
                 "Wire", "Conntrack", "Scenario", "Simulator", "Report", "Replay", "LinuxCalls",
-                "LiveKernel", "Fuzz", "Verify", "CJemalloc",
+                "LiveKernel", "Fuzz", "LoadGen", "Verify", "CJemalloc",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
             swiftSettings: strict),
@@ -106,6 +117,13 @@ let package = Package(
             name: "LiveKernelTests",
             dependencies: [
                 "Wire", "Scenario", "Report", "LinuxCalls", "LiveKernel", "Verify", "ctlab",
+            ],
+            swiftSettings: strict),
+        .testTarget(
+            name: "LoadGenTests",
+            dependencies: [
+                "Wire", "LinuxCalls", "LoadGen",
+                .product(name: "Histogram", package: "hdrhistogram-swift"),
             ],
             swiftSettings: strict),
         .testTarget(

@@ -37,7 +37,7 @@ public struct Trace: Sendable {
 
     /// All captures, in the order of the documentation.
     public static let all: [Trace] = [
-        tcpMasquerade, dnatReverse, udpStream, asymmetric, tableFull,
+        tcpMasquerade, dnatReverse, ftpNAT, udpStream, asymmetric, tableFull,
     ]
 }
 
@@ -61,6 +61,8 @@ struct Conversation {
     var serverPorts: (from: UInt16, to: UInt16)
     private var clientNext: UInt32 = 1_000_000
     private var serverNext: UInt32 = 5_000_000
+    /// Bytes the gateway has added to the client's stream: the server acknowledges them too.
+    var clientGrowth: UInt32 = 0
 
     /// `forward` is what the client's packets carry, `back` what the server's do.
     init(
@@ -91,7 +93,7 @@ struct Conversation {
         server.identification &+= 1
         let bytes = server.tcp(
             from: serverPorts.from, to: serverPorts.to, flags: flags, sequence: serverNext,
-            acknowledgment: flags.contains(.ack) ? clientNext : 0,
+            acknowledgment: flags.contains(.ack) ? clientNext &+ clientGrowth : 0,
             window: flags.contains(.syn) ? 65_160 : 509,
             options: flags.contains(.syn) ? Self.options : [], payload: payload)
         serverNext &+= Self.advance(flags, payload)

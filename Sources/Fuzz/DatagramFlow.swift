@@ -1,7 +1,6 @@
 internal import Wire
 
-/// A flow without a state machine worth aiming at: UDP, UDP-Lite, GRE, unknown protocols, and the
-/// opening of SCTP.
+/// A flow without a state machine worth aiming at: UDP, UDP-Lite, GRE, unknown protocols.
 struct DatagramFlow: Sendable {
     let path: FlowPath
     let protocolNumber: UInt8
@@ -10,13 +9,12 @@ struct DatagramFlow: Sendable {
     func step(_ dice: inout FuzzDice) -> TCPFlow.Segment {
         let fromClient = !dice.oneIn(2)
         let (source, destination) = path.ends(fromClient: fromClient)
-        let payload = [UInt8](repeating: 0, count: dice.pick([0, 1, 8, 20, 100, 512, 1400]))
+        let payload = [UInt8](repeating: 0, count: dice.pick([0, 1, 8, 20, 100, 512, 1400, 2900]))
         let bytes =
             switch protocolNumber {
             case IPProtocol.udp: udp(source, destination, payload, &dice)
             case IPProtocol.udpLite: udpLite(source, destination, payload, &dice)
             case IPProtocol.gre: gre(source, &dice)
-            case IPProtocol.sctp: sctp(source, destination, &dice)
             default: payload
             }
         return TCPFlow.Segment(fromClient: fromClient, bytes: bytes)
@@ -60,24 +58,12 @@ struct DatagramFlow: Sendable {
         var bytes: [UInt8] = []
         let isCall = dice.oneIn(2)
         let type: UInt16 = dice.oneIn(8) ? 0x0800 : isCall ? 0x880B : 0x0800
-        GREHeader(version: isCall ? 1 : 0, protocolType: type, callID: source.port)
-            .append(to: &bytes)
+        let version = dice.oneIn(20) ? UInt8(dice.below(8)) : isCall ? 1 : 0
+        var header = GREHeader(version: version, protocolType: type, callID: source.port)
+        // Checksum, key and sequence number: which of them are there.
+        if dice.oneIn(3) { header.flags = UInt16(dice.below(16)) << 12 }
+        header.append(to: &bytes)
         bytes += [UInt8](repeating: 0, count: dice.pick([0, 4, 40]))
         return dice.oneIn(12) ? Array(bytes.prefix(dice.below(8))) : bytes
-    }
-
-    private func sctp(
-        _ source: Endpoint, _ destination: Endpoint, _ dice: inout FuzzDice
-    ) -> [UInt8] {
-        // Both tags are the same number, so that answers fit without keeping state.
-        let tag = UInt32(path.client.port) << 16 | 0x0505
-        let type = dice.pick([1, 2, 10, 11, 0, 3, 4, 5, 6, 7, 8, 14] as [UInt8])
-        var bytes = source.port.bytes + destination.port.bytes
-        bytes += (type == 1 || dice.oneIn(10) ? 0 : tag).bytes + [0, 0, 0, 0]
-        let value = type < 3 && type > 0 ? tag.bytes + [UInt8](repeating: 0, count: 12) : []
-        bytes += [type, UInt8(dice.below(2))] + UInt16(4 + value.count).bytes + value
-        let sum = CRC32C.fieldValue(of: bytes.span)
-        bytes.replaceSubrange(8..<12, with: (dice.oneIn(16) ? sum ^ 1 : sum).bytes)
-        return bytes
     }
 }

@@ -1,6 +1,6 @@
 /// What a trace is mostly about.
 public enum FuzzKind: String, Sendable, Hashable, CaseIterable {
-    case tcp, udp, icmp, nat, mixed
+    case tcp, udp, icmp, nat, sctp, gre, udplite, mixed
 }
 
 /// One packet of a trace.
@@ -22,6 +22,8 @@ public struct FuzzCase: Sendable {
     public var kind: FuzzKind
     public var node: FuzzNode
     public var packets: [FuzzPacket]
+    /// Whether it stops for longer than its timeouts.
+    public var hasPauses: Bool
 }
 
 /// A machine under test: the parts of a node file, and its text.

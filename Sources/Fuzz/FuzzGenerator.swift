@@ -13,9 +13,9 @@ public enum FuzzGenerator {
     ) -> FuzzCase {
         var dice = FuzzDice(seed: seed)
         let node = NodeMaker.node(kind, hasShortTimeouts: hasPauses, &dice)
-        var player = TracePlayer(kind, dice)
+        var player = TracePlayer(kind, outside: OutsideView(of: node), dice)
         let packets = player.play(packetCount, hasPauses: hasPauses)
-        return FuzzCase(seed: seed, kind: kind, node: node, packets: packets)
+        return FuzzCase(seed: seed, kind: kind, node: node, packets: packets, hasPauses: hasPauses)
     }
 
     /// The seed of trace number `index` of a run that starts from `seed`.
@@ -29,11 +29,14 @@ public enum FuzzGenerator {
 struct TracePlayer {
     private enum Flow: Sendable {
         case tcp(TCPFlow)
+        case sctp(SCTPFlow)
         case datagram(DatagramFlow)
         case icmp(FlowPath)
     }
 
     private let kind: FuzzKind
+    /// What the machine's translation makes of the flows.
+    private let outside: OutsideView
     private var dice: FuzzDice
     private var flows: [Flow] = []
     private var time: UInt64 = 0
@@ -49,8 +52,9 @@ struct TracePlayer {
     private static let clients6 = ["fd00::2", "fd00::3"]
     private static let servers6 = ["2001:db8:1::7", "2001:db8:1::8"]
 
-    init(_ kind: FuzzKind, _ dice: FuzzDice) {
+    init(_ kind: FuzzKind, outside: OutsideView, _ dice: FuzzDice) {
         self.kind = kind
+        self.outside = outside
         self.dice = dice
         identification = self.dice.uint16()
         roughness = self.dice.pick([15, 40, 200])
@@ -82,6 +86,11 @@ struct TracePlayer {
                 dice.pick(weighted: [(4, 1), (1, IPProtocol.udp), (2, IPProtocol.tcp)])
             case .nat:
                 dice.pick(weighted: [(4, IPProtocol.tcp), (3, IPProtocol.udp), (1, 1)])
+            case .sctp: IPProtocol.sctp
+            case .gre:
+                dice.pick(weighted: [(6, IPProtocol.gre), (1, IPProtocol.udp)])
+            case .udplite:
+                dice.pick(weighted: [(6, IPProtocol.udpLite), (1, IPProtocol.udp)])
             case .mixed:
                 dice.pick(weighted: [
                     (4, IPProtocol.tcp), (3, IPProtocol.udp), (2, 1), (1, IPProtocol.gre),
@@ -91,6 +100,7 @@ struct TracePlayer {
         let path = makePath()
         switch number {
         case IPProtocol.tcp: return .tcp(TCPFlow(path, tameness: tameness))
+        case IPProtocol.sctp: return .sctp(SCTPFlow(path, tameness: tameness))
         case IPProtocol.icmp: return .icmp(path)
         default: return .datagram(DatagramFlow(path: path, protocolNumber: number))
         }
@@ -100,8 +110,8 @@ struct TracePlayer {
         let some = 20_000 + dice.uint16() % 20
         let clientPort = dice.pick([40_000, 40_001, 1024, 1023, 600, 65_535, some])
         let servicePort: UInt16 = dice.pick([53, 80, 123, 443, 22])
-        if dice.oneIn(5) {
-            return FlowPath(
+        if dice.oneIn(outside.translates(.ipv6) ? 3 : 5) {
+            return translated(
                 Endpoint(dice.pick(Self.clients6), clientPort),
                 Endpoint(dice.pick(Self.servers6), servicePort))
         }
@@ -110,21 +120,25 @@ struct TracePlayer {
         if dice.oneIn(10) {  // To the machine itself.
             return FlowPath(client, Endpoint(NodeMaker.lanAddress, servicePort))
         }
-        guard kind == .nat, !dice.oneIn(6) else {
-            return dice.oneIn(4)
-                ? FlowPath(server.with(port: clientPort), client.with(port: servicePort))
-                : FlowPath(client, server)
+        if !outside.translates(.ipv4), dice.oneIn(4) {
+            return FlowPath(server.with(port: clientPort), client.with(port: servicePort))
         }
-        // Answers go where the usual rules translate to; where others rule, they miss, which is
-        // a case too.
-        let outside = Endpoint(NodeMaker.wanAddress, clientPort)
-        if dice.oneIn(3) {
-            let virtual = Endpoint(NodeMaker.wanAddress, dice.oneIn(2) ? 8080 : 5353)
-            let backend = Endpoint("10.0.0.4", virtual.port == 8080 ? 80 : 53)
-            let visitor = server.with(port: clientPort)
-            return FlowPath(visitor, virtual, server: backend, returnAddress: visitor)
+        return translated(client, server)
+    }
+
+    /// A flow whose answers go where the rules translate to; where others rule, they miss, which is
+    /// a case too.
+    private mutating func translated(_ client: Endpoint, _ server: Endpoint) -> FlowPath {
+        guard outside.translates(client.family), !dice.oneIn(6) else {
+            return FlowPath(client, server)
         }
-        return FlowPath(client, server, server: server, returnAddress: outside)
+        guard dice.oneIn(3) else {
+            return FlowPath(
+                client, server, server: server, returnAddress: outside.source(client, &dice))
+        }
+        let (virtual, backend) = outside.service(client.family, &dice)
+        let visitor = server.with(port: client.port)
+        return FlowPath(visitor, virtual, server: backend, returnAddress: visitor)
     }
 
     // MARK: Packets
@@ -139,6 +153,10 @@ struct TracePlayer {
             segment = flow.step(&dice)
             flows[index] = .tcp(flow)
             (path, number) = (flow.path, IPProtocol.tcp)
+        case .sctp(var flow):
+            segment = flow.step(&dice)
+            flows[index] = .sctp(flow)
+            (path, number) = (flow.path, IPProtocol.sctp)
         case .datagram(let flow):
             segment = flow.step(&dice)
             (path, number) = (flow.path, flow.protocolNumber)
@@ -176,7 +194,12 @@ struct TracePlayer {
         part.timeToLive = dice.oneIn(60) ? 1 : 64
         part.dontFragment = dice.oneIn(4)
         part.typeOfService = dice.oneIn(10) ? 0x10 : 0
-        if dice.oneIn(80) { part.options = [1, 1, 1, 0] }
+        if dice.oneIn(80) {
+            part.options = dice.pick([
+                [1, 1, 1, 0], [7, 7, 4, 0, 0, 0, 0, 0],
+                [131, 7, 4, 10, 0, 0, 9, 0], [148, 4, 0, 0], [1, 1, 9, 200],
+            ])
+        }
         if dice.oneIn(40) { part.hasExtension = true }
         let packet = PacketMaker.packet(from: source, to: destination, number, transport, part)
         if dice.oneIn(roughness) {

@@ -27,6 +27,19 @@ public struct MemoryReading: Sendable, Hashable {
             peakResidentByteCount: usage.ru_maxrss * 1024)
     }
 
+    /// Bytes the calling thread has ever asked for: what it rises by is what a stretch of code
+    /// allocated, given back or not.
+    ///
+    /// `nil` where jemalloc was built without statistics.
+    public static func threadAllocatedByteCount() -> UInt64? {
+        var value: UInt64 = 0
+        var byteCount = MemoryLayout<UInt64>.size
+        guard unsafe mallctl("thread.allocated", &value, &byteCount, nil, 0) == 0 else {
+            return nil
+        }
+        return value
+    }
+
     private static func read(_ name: String) -> Int? {
         var value = 0
         var byteCount = MemoryLayout<Int>.size

@@ -89,6 +89,20 @@ public struct FileDescriptor: ~Copyable, Sendable {
         }
     }
 
+    /// The number by which the file system tells this file from its others.
+    public func fileNumber() throws(SystemCallError) -> UInt64 {
+        let raw = raw
+        var status = stat()
+        try checked("fstat", name) { unsafe fstat(raw, &status) }
+        return UInt64(status.st_ino)
+    }
+
+    /// Goes to the file's end.
+    public func seekToEnd() throws(SystemCallError) {
+        let raw = raw
+        try checked("lseek", name) { lseek(raw, 0, SEEK_END) }
+    }
+
     /// Empties the file and goes back to its beginning.
     public func truncate() throws(SystemCallError) {
         let raw = raw

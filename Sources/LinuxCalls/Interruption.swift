@@ -42,6 +42,12 @@ public struct Interruption: ~Copyable {
         if entries[0].revents != 0 { throw Interrupted() }
     }
 
+    /// Forgets a signal that came, so that another one is noticed; whether there was one.
+    public func take() -> Bool {
+        var information = [UInt8](repeating: 0, count: MemoryLayout<signalfd_siginfo>.size)
+        return unsafe read(descriptor, &information, information.count) > 0
+    }
+
     /// Whether a signal came.
     public var hasHappened: Bool {
         var entry = pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0)

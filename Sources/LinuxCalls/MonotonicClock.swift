@@ -1,3 +1,4 @@
+internal import CLinuxShims
 internal import Glibc
 
 /// The machine's monotonic clock.

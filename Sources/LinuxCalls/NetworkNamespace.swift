@@ -1,8 +1,10 @@
 internal import CLinuxShims
 internal import Glibc
 
-/// A network namespace of our own: no other process can be in it, and it goes with this value, or
-/// with the process, however that ends (its last descriptor closes).
+/// A network namespace: one of our own, or one that has a name.
+///
+/// In one of our own no other process can be, and it goes with this value, or with the process,
+/// however that ends (its last descriptor closes).
 ///
 /// Namespaces belong to threads. `enter` takes the calling thread in and out again; sockets,
 /// devices and files of /proc/thread-self/net opened inside stay bound to the namespace.
@@ -29,6 +31,30 @@ public struct NetworkNamespace: ~Copyable, Sendable {
         home = left
         own = made
     }
+
+    /// Opens the namespace that `ip netns` calls `name`.
+    public init(named name: String) throws(SystemCallError) {
+        let named = try FileDescriptor(opening: Self.path(ofNamed: name), for: .read)
+        let left = try FileDescriptor(opening: Self.current, for: .read)
+        own = named
+        home = left
+    }
+
+    /// Where `ip netns` keeps the namespace `name`.
+    public static func path(ofNamed name: String) -> String { "/run/netns/\(name)" }
+
+    /// A number that tells the calling thread's namespace from all others.
+    public static func currentNumber() throws(SystemCallError) -> UInt64 {
+        try FileDescriptor(opening: current, for: .read).fileNumber()
+    }
+
+    /// As `currentNumber`, of the namespace called `name`.
+    public static func number(ofNamed name: String) throws(SystemCallError) -> UInt64 {
+        try FileDescriptor(opening: path(ofNamed: name), for: .read).fileNumber()
+    }
+
+    /// Takes the calling thread in for good.
+    public func stay() { Self.move(to: own) }
 
     /// Runs `body` with the calling thread inside the namespace.
     ///

@@ -20,11 +20,13 @@ public struct SystemCallError: Error, Hashable, Sendable, CustomStringConvertibl
 
     public var description: String { "\(call): \(reason) (errno \(code))" }
 
-    public var isPermissionMissing: Bool { code == EPERM || code == EACCES }
+    public var isPermissionMissing: Bool { code == EPERM || code == EACCES || code == EROFS }
     public var isMissing: Bool { code == ENOENT || code == ENODEV || code == ENXIO }
     public var isInvalidArgument: Bool { code == EINVAL }
     /// A netlink socket lost messages because nobody read them in time.
     public var isOverrun: Bool { code == ENOBUFS }
+    /// The kernel has no such address family.
+    public var isMissingFamily: Bool { code == EAFNOSUPPORT || code == EADDRNOTAVAIL }
     /// Somebody else holds the lock.
     public var isBusy: Bool { code == EWOULDBLOCK || code == EBUSY }
 }

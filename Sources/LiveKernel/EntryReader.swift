@@ -47,10 +47,12 @@ enum EntryReader {
                 rest.replyZone = zone(in: buffer, attribute.payload)
             case 3: rest.status = names(of: number(in: buffer, attribute.payload))
             case 4: readState(in: buffer, attribute.payload, into: &rest)
+            case 5: rest.helper = helper(in: buffer, attribute.payload)
             case 7: rest.timeout = number(in: buffer, attribute.payload)
             case 8: rest.mark = nonZero(number(in: buffer, attribute.payload))
             case 9, 10: addCounters(in: buffer, attribute, to: &rest)
             case 12: rest.id = number(in: buffer, attribute.payload)
+            case 22: rest.labels = labels(in: buffer, attribute.payload)
             case 18: rest.zone = nonZero(number(in: buffer, attribute.payload))
             default: break
             }
@@ -100,6 +102,25 @@ enum EntryReader {
             if part.type == 3 { return nonZero(number(in: buffer, part.payload)) }
         }
         return nil
+    }
+
+    /// The helper's name, a string with a zero behind it.
+    private static func helper(in buffer: [UInt8], _ stretch: Range<Int>) -> String? {
+        var parts = NetlinkAttributes(stretch)
+        while let part = parts.next(in: buffer) {
+            guard part.type == 1 else { continue }
+            return String(decoding: buffer[part.payload].prefix { $0 != 0 }, as: UTF8.self)
+        }
+        return nil
+    }
+
+    /// The bits that are set, counted from the first byte's lowest.
+    private static func labels(in buffer: [UInt8], _ stretch: Range<Int>) -> [Int]? {
+        let bytes = buffer[stretch].enumerated()
+        let numbers = bytes.flatMap { place, byte in
+            (0..<8).filter { byte >> UInt8($0) & 1 == 1 }.map { place * 8 + $0 }
+        }
+        return numbers.isEmpty ? nil : numbers
     }
 
     private static func readAddress(

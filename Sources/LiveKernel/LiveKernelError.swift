@@ -30,6 +30,17 @@ public enum LiveKernelError: Error, Sendable, CustomStringConvertible {
     }
 }
 
+extension LiveKernelError {
+    /// A failure to build the machine: where a right or a device is missing, with how to get it.
+    static func building(_ error: SystemCallError) -> LiveKernelError {
+        guard error.isPermissionMissing || error.isMissing else { return .call(error) }
+        return .unavailable(
+            "\(error)",
+            remedy: "it needs root with CAP_SYS_ADMIN and CAP_NET_ADMIN and a writable /proc/sys; "
+                + "in a container, run it with --privileged")
+    }
+}
+
 /// Puts a system call's failure behind this room's door.
 func live<Value: ~Copyable>(
     _ body: () throws(SystemCallError) -> Value
@@ -38,5 +49,16 @@ func live<Value: ~Copyable>(
         return try body()
     } catch {
         throw .call(error)
+    }
+}
+
+/// As `live`, while the machine is built: what is missing then can be had.
+func building<Value: ~Copyable>(
+    _ body: () throws(SystemCallError) -> Value
+) throws(LiveKernelError) -> Value {
+    do throws(SystemCallError) {
+        return try body()
+    } catch {
+        throw .building(error)
     }
 }

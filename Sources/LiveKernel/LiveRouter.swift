@@ -11,8 +11,13 @@ public import Report
 /// What the live kernel did with one packet, and when.
 public struct LiveStep: Sendable {
     public var outcome: PacketOutcome
-    /// Nanoseconds from the first packet to this one, as it really was.
+    /// Nanoseconds from the first packet to this one, as it really was: no later than the kernel
+    /// took it.
     public var nanoseconds: UInt64
+    /// By how many nanoseconds later than that the entry may have been looked up.
+    ///
+    /// On a busy machine another program may have run in between.
+    public var uncertainty: UInt64
 }
 
 /// What is there when no more packets come.
@@ -29,7 +34,12 @@ public struct LiveRouter: ~Copyable {
     /// Settings of the node that were not made: this kernel does not have them, or they are the
     /// whole machine's and have no effect on what is compared.
     public let settingsLeftOut: [String]
+    /// `nf_conntrack_buckets`, one for the whole machine.
+    public let bucketCount: UInt32
+    /// `nf_conntrack_max`, one for the whole machine.
+    public let connectionLimit: UInt32
 
+    private var node: LiveNode
     private let lease: MachineLease
     private let namespace: NetworkNamespace
     private var organs: Organs
@@ -47,18 +57,42 @@ public struct LiveRouter: ~Copyable {
         precondition(!node.interfaces.isEmpty, "a node has at least one interface")
         try Self.checkRequirements()
         let plan = SettingPlan(node.sysctls)
-        let lease = try MachineLease(changing: plan.global)
-        let namespace = try live { () throws(SystemCallError) in try NetworkNamespace() }
+        let lease = try Self.lease(plan.global)
+        let namespace = try building { () throws(SystemCallError) in try NetworkNamespace() }
         var organs = try namespace.enter { () throws(LiveKernelError) in
             try Organs(node, plan)
         }
         let reading = try live { () throws(SystemCallError) in try organs.settle() }
+        let bucketCount = try Self.number("net.netfilter.nf_conntrack_buckets")
+        let connectionLimit = try Self.number("net.netfilter.nf_conntrack_max")
         settingsLeftOut = plan.leftOut + organs.settingsMissing
+        self.bucketCount = bucketCount
+        self.connectionLimit = connectionLimit
+        self.node = node
         self.lease = lease
         self.namespace = namespace
         self.organs = organs
         self.reading = reading
         initialReading = reading
+    }
+
+    private static func lease(
+        _ settings: [LiveNode.Setting]
+    ) throws(LiveKernelError) -> MachineLease {
+        do throws(MachineLeaseError) {
+            return try MachineLease(changing: settings.map { ($0.name, $0.value) })
+        } catch {
+            switch error {
+            case .taken(let lock):
+                throw .unavailable(
+                    "another run has this machine's kernel, and settings of the whole machine "
+                        + "are at stake",
+                    remedy: "wait for it to end (it holds the lock on \(lock))")
+            case .setting(let name, let value, let reason):
+                throw .setting(name: name, value: value, reason: reason)
+            case .call(let call): throw .call(call)
+            }
+        }
     }
 
     /// What has to be there, and how to get it.
@@ -71,6 +105,25 @@ public struct LiveRouter: ~Copyable {
             throw .unavailable(
                 "there is no /dev/net/tun",
                 remedy: "load the module (modprobe tun), or hand the device to the container")
+        }
+    }
+
+    private static func number(_ name: String) throws(LiveKernelError) -> UInt32 {
+        let text = try live { () throws(SystemCallError) in try SysctlFile.read(name) }
+        guard let number = UInt32(text) else {
+            throw .unexpected("\(name): found '\(text)', expected a number")
+        }
+        return number
+    }
+
+    /// Replaces the node's rules, as one `nft -f` that begins with `flush ruleset` does.
+    ///
+    /// - Throws: `.refused` with nft's words; the rules are then as they were.
+    public mutating func replaceRules(with ruleset: String) throws(LiveKernelError) {
+        node.ruleset = ruleset
+        let node = node
+        try namespace.enter { () throws(LiveKernelError) in
+            try RouterSetup.replaceRules(of: node, with: Tools())
         }
     }
 
@@ -128,9 +181,12 @@ public struct LiveRouter: ~Copyable {
         outcome.before = interlude
         reading = after
         if let lookup = keys.lookup {
-            outcome.entry = try entry(for: lookup, wasTracked: sight.wasTracked, at: now)
+            outcome.entry = try entry(
+                for: lookup, in: sight.zones ?? ZoneNumbers(), wasTracked: sight.wasTracked, at: now
+            )
         }
-        return LiveStep(outcome: outcome, nanoseconds: now)
+        return LiveStep(
+            outcome: outcome, nanoseconds: now, uncertainty: pacing.elapsed() - now)
     }
 
     /// What has happened since the last packet; `nil` if nothing has.
@@ -156,10 +212,15 @@ public struct LiveRouter: ~Copyable {
     }
 
     private mutating func entry(
-        for tuple: FlowTuple, wasTracked: Bool, at now: UInt64
+        for tuple: FlowTuple, in zones: ZoneNumbers, wasTracked: Bool, at now: UInt64
     ) throws(SystemCallError) -> EntryRecord? {
         if !wasTracked, expiry.isExpired(tuple, at: now) { return nil }
-        guard let entry = try organs.table.entry(for: tuple) else { return nil }
+        // As the tracker itself: in the original direction's zone, then in the reply's.
+        var found = try organs.table.entry(for: tuple, zone: zones.original)
+        if found == nil, zones.reply != zones.original {
+            found = try organs.table.entry(for: tuple, zone: zones.reply)
+        }
+        guard let entry = found else { return nil }
         expiry.note(entry, at: now)
         return entry.record
     }
@@ -210,13 +271,18 @@ struct WatchedPath {
     private(set) var hasArrived = false
     /// The tracker's own texts.
     private(set) var remarks: [String] = []
+    /// What the rules before the tracker laid down.
+    private(set) var zones: ZoneNumbers?
 
     /// Whether the tracker looked its tuple up.
     var wasTracked: Bool { state != "none" && state != "untracked" }
 
     init(_ messages: [String]) {
         for message in messages {
-            if message == WatchRules.Prefix.arrival {
+            if let named = ZoneNumbers(message) {
+                // The first rule that sets a zone before the tracker is the only one.
+                if state == "none", zones == nil { zones = named }
+            } else if message == WatchRules.Prefix.arrival {
                 hasArrived = true
             } else if message.hasPrefix(WatchRules.Prefix.mark) {
                 let words = message.dropFirst(WatchRules.Prefix.mark.count).split(separator: " ")
@@ -251,7 +317,7 @@ struct Organs: ~Copyable {
             try PacketLog(watchGroup: WatchRules.logGroup)
         }
         let counters = try live { () throws(SystemCallError) in try KernelCounters() }
-        let devices = try live { () throws(SystemCallError) in
+        let devices = try building { () throws(SystemCallError) in
             try TunDevices(named: node.interfaces.map(\.name))
         }
         try RouterSetup.load(node, with: tools)

@@ -39,4 +39,7 @@ struct Pacing {
         lastSent = MonotonicClock.now()
         return lastSent - start
     }
+
+    /// Nanoseconds since the first packet.
+    func elapsed() -> UInt64 { MonotonicClock.now() - start }
 }

@@ -171,9 +171,11 @@ struct NetworkHeader {
             destination = bytes.ipv4Address(at: start + 16)
             protocolNumber = packet[start + 9]
             payload = start + Int(packet[start] & 0x0F) * 4
+            // A header shorter than the least hides what is behind it.
+            guard payload >= start + 20 else { return nil }
             end = start + Int(bytes.bigEndianUInt16(at: start + 2))
             let word = bytes.bigEndianUInt16(at: start + 6)
-            if word & 0x3FFF != 0, payload >= start + 20 {
+            if word & 0x3FFF != 0 {
                 fragment = Fragment(
                     identification: UInt32(bytes.bigEndianUInt16(at: start + 4)),
                     offset: Int(word & 0x1FFF) * 8, hasMore: word & 0x2000 != 0,

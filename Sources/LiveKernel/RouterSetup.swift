@@ -62,7 +62,7 @@ enum RouterSetup {
     static func makeRouter() throws(LiveKernelError) {
         // A kernel without IPv6 has no such names, and then no packets that need them.
         for (name, value) in settings where SysctlFile.exists(name) {
-            try set(name, value)
+            try building { () throws(SystemCallError) in try SysctlFile.write(name, value) }
         }
         guard SysctlFile.exists("net.netfilter.nf_conntrack_log_invalid") else {
             throw .unavailable(
@@ -123,26 +123,88 @@ enum RouterSetup {
         if !ipv6.isEmpty {
             try tools.run(tools.ip, ["-6", "-batch", "-"], input: ipv6.joined())
         }
+        try waitForAddresses()
     }
+
+    /// Waits until every IPv6 address is the machine's own, and has its route.
+    ///
+    /// Even without duplicate detection a worker of the kernel takes the last steps, some time after
+    /// the device has come up: on a busy machine, after the first packets. Until then nothing is
+    /// delivered to the address, and masquerading does not choose it.
+    private static func waitForAddresses() throws(LiveKernelError) {
+        let files = "/proc/thread-self/net/"
+        guard TextFile.exists(files + "if_inet6") else { return }
+        let deadline = MonotonicClock.now() + 10_000_000_000
+        while true {
+            let (addresses, routes) = try live { () throws(SystemCallError) in
+                (
+                    try TextFile.read(files + "if_inet6"),
+                    try TextFile.read(files + "ipv6_route")
+                )
+            }
+            if addresses.split(separator: "\n").allSatisfy({ isReady($0, routes) }) { return }
+            let now = MonotonicClock.now()
+            guard now < deadline else {
+                throw .unexpected("found IPv6 addresses not ready after 10 s:\n\(addresses)")
+            }
+            MonotonicClock.sleep(until: now + 1_000_000)
+        }
+    }
+
+    /// Whether the address of a line of if_inet6 (address, device, prefix length, scope, flags,
+    /// name) can be used: a route to it alone, of 128 bits, comes last.
+    private static func isReady(_ line: Substring, _ routes: String) -> Bool {
+        let words = line.split(separator: " ")
+        guard words.count > 4, let flags = UInt8(words[4], radix: 16) else { return true }
+        return flags & tentative == 0
+            && routes.split(separator: "\n").contains { $0.hasPrefix("\(words[0]) 80 ") }
+    }
+
+    /// `IFA_F_TENTATIVE`.
+    private static let tentative: UInt8 = 0x40
 
     /// Loads the node's rules, then ours around them.
     static func load(_ node: LiveNode, with tools: Tools) throws(LiveKernelError) {
-        if !node.ruleset.isEmpty {
-            try tools.run(tools.nft, ["-f", "-"], input: node.ruleset)
+        if !node.ruleset.isEmpty { try load(ZoneWatch.watched(node.ruleset), with: tools) }
+        let classes = try classes(node, with: tools)
+        try load(WatchRules.silence + classes, with: tools)
+        // A transaction of its own: among equal priorities, first come is first asked.
+        try load(families.map(WatchRules.arrivals).joined(), with: tools)
+    }
+
+    /// Puts the node's rules in the place of those it had, and ours around them anew.
+    ///
+    /// In one transaction, and before ours go: a family that is tracked before and after is so all
+    /// the time.
+    static func replaceRules(of node: LiveNode, with tools: Tools) throws(LiveKernelError) {
+        let tables = try tools.run(tools.nft, ["list", "tables"]).split(separator: "\n")
+        let deletions = { (isOurs: Bool) in
+            tables.filter { WatchRules.isOurs($0) == isOurs && !$0.hasSuffix(WatchRules.stays) }
+                .map { "delete \($0)\n" }.joined()
         }
-        var tracked: Set<String> = ["ip", "ip6"]
+        try load(deletions(false) + ZoneWatch.watched(node.ruleset), with: tools)
+        let classes = try classes(node, with: tools)
+        try load(deletions(true) + classes, with: tools)
+        try load(families.map(WatchRules.arrivals).joined(), with: tools)
+    }
+
+    private static let families = ["ip", "ip6"]
+
+    private static func load(_ rules: String, with tools: Tools) throws(LiveKernelError) {
+        try tools.run(tools.nft, ["-f", "-"], input: rules)
+    }
+
+    /// The watch rules that fit the node's rules, which are loaded.
+    private static func classes(
+        _ node: LiveNode, with tools: Tools
+    ) throws(LiveKernelError) -> String {
+        var tracked = Set(families)
         if node.tracking == .auto {
             let listing = try tools.run(tools.nft, ["list", "ruleset"])
             tracked = TrackedFamilies(listing: listing).names
         }
-        let families = ["ip", "ip6"]
-        let classes = families.map {
+        return families.map {
             tracked.contains($0) ? WatchRules.classes($0) : WatchRules.passages($0)
-        }
-        try tools.run(
-            tools.nft, ["-f", "-"], input: WatchRules.silence + classes.joined())
-        // A transaction of its own: among equal priorities, first come is first asked.
-        try tools.run(
-            tools.nft, ["-f", "-"], input: families.map(WatchRules.arrivals).joined())
+        }.joined()
     }
 }

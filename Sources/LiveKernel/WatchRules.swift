@@ -15,6 +15,17 @@ enum WatchRules {
         static let mark = "ctlab:"
         static let arrival = "ctlab:local"
         static let unwatched = "ctlab:none"
+        static let zone = "ctlab:zone"
+    }
+
+    /// The table that stays when rules are replaced.
+    static let stays = "ctlab_silence"
+
+    /// Whether a line of a listing begins one of our tables.
+    static func isOurs(_ line: Substring) -> Bool {
+        let words = line.split(separator: " ")
+        let names = [stays, "ctlab_classes", "ctlab_arrivals"]
+        return words.count > 2 && words[0] == "table" && names.contains { $0 == words[2] }
     }
 
     static let silence = """
@@ -78,7 +89,7 @@ enum WatchRules {
 struct TrackedFamilies {
     private(set) var names: Set<String> = []
 
-    /// - Parameter listing: What `nft list ruleset` prints.
+    /// - Parameter listing: What `nft list ruleset` prints; our own tables are passed over.
     init(listing: String) {
         var families: [String] = []
         var isInChain = false
@@ -86,6 +97,7 @@ struct TrackedFamilies {
             let words = Self.words(of: line)
             if words.first == "table", words.count > 1 {
                 families = words[1] == "inet" ? ["ip", "ip6"] : [words[1]]
+                if WatchRules.isOurs(line) { families = [] }
             } else if words.first == "chain" {
                 isInChain = true
             } else if words.first == "}" {

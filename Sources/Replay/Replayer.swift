@@ -39,6 +39,8 @@ public struct Replayer: ~Copyable {
     public private(set) var tally = ReplayTally()
     /// Turns entries of the table into the contract's records.
     public let recorder: OutcomeRecorder
+    /// What a kernel's collector took just before the next packet: see `Node.collect(_:at:)`.
+    public var collected: [ConnectionKey] = []
     private let interfaceNames: [String]
     /// Counters and count when they were last told.
     private var told = Counters()
@@ -94,6 +96,8 @@ public struct Replayer: ~Copyable {
         }
         node.journal.clear()
         node.advance(to: now)
+        node.collect(collected, at: now)
+        collected = []
         let before = interlude(&sink)
         node.journal.clear()
         let delivery = node.receive(packet, on: interface, at: now)

@@ -36,6 +36,11 @@ public struct OutcomeRecorder: Sendable {
                 OutputRecord(interface: name($0.interface) ?? "", bytes: Self.hex($0.bytes))
             }
         }
+        outcome.payload = delivery.payload.map {
+            PayloadRecord(
+                before: String(decoding: $0.before, as: UTF8.self),
+                after: String(decoding: $0.after, as: UTF8.self))
+        }
         outcome.events = events(journal)
         outcome.entry = delivery.entry.map { record($0) }
         if journal.removedCount > 0 { outcome.evicted = journal.removedCount }
@@ -55,6 +60,7 @@ public struct OutcomeRecorder: Sendable {
             entry.bytes = nil
         } else {
             if entry.timeout == 0 { entry.timeout = nil }
+            entry.helper = nil
             entry.tcp = entry.tcp.map { TCPRecord(state: $0.state) }
             entry.sctp = entry.sctp.map { SCTPRecord(state: $0.state) }
         }
@@ -92,6 +98,8 @@ public struct OutcomeRecorder: Sendable {
             if entry.zoneOriginal != 0 { record.originalZone = Int(entry.zoneOriginal) }
             if entry.zoneReply != 0 { record.replyZone = Int(entry.zoneReply) }
         }
+        record.helper = entry.helper?.name
+        if !entry.labels.isEmpty { record.labels = entry.labels.numbers }
         if entry.hasAccounting {
             record.packets = [
                 Int(clamping: entry.packetsOriginal), Int(clamping: entry.packetsReply),

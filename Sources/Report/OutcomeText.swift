@@ -33,6 +33,9 @@ public struct OutcomeText: Sendable {
             words.append(coloured("(\(reason)\(place))", .alarm))
         }
         if let translation = Self.translation(outcome) { words.append("as \(translation)") }
+        if let payload = outcome.payload {
+            words.append("saying \"\(payload.after)\" for \"\(payload.before)\"")
+        }
         if let entry = outcome.entry { words.append(Self.text(entry)) }
         for event in outcome.events ?? [] { words.append(coloured(event.type, .event)) }
         for reason in outcome.invalidReasons ?? [] {

@@ -61,6 +61,7 @@ extension PacketOutcome: JSONWritable {
             json.member("invalid_reason", invalidReasons)
             json.member("hook", hook)
             json.member("out", out)
+            json.member("payload", payload)
             json.member("events", events)
             json.key("entry")
             if let entry { entry.write(to: &json) } else { json.null() }
@@ -115,6 +116,15 @@ extension EventRecord: JSONWritable {
     }
 }
 
+extension PayloadRecord: JSONWritable {
+    func write(to json: inout JSONText) {
+        json.object { json in
+            json.member("before", before)
+            json.member("after", after)
+        }
+    }
+}
+
 extension EntryRecord: JSONWritable {
     func write(to json: inout JSONText) {
         json.object { json in
@@ -129,6 +139,8 @@ extension EntryRecord: JSONWritable {
             json.member("zone", zone)
             json.member("zone_orig", originalZone)
             json.member("zone_reply", replyZone)
+            json.member("helper", helper)
+            json.member("labels", labels)
             json.member("packets", packets)
             json.member("bytes", bytes)
             json.member("id", id)

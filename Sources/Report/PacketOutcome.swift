@@ -24,6 +24,8 @@ public struct PacketOutcome: Codable, Sendable, Hashable {
     /// For a rule drop: hook, chain and line that decided.
     public var hook: String?
     public var out: [OutputRecord]?
+    /// What a helper changed in the payload.
+    public var payload: PayloadRecord?
     public var events: [EventRecord]?
     /// What a lookup finds right after the packet; written as `null` where it finds nothing.
     public var entry: EntryRecord?
@@ -42,8 +44,8 @@ public struct PacketOutcome: Codable, Sendable, Hashable {
     }
 
     enum CodingKeys: String, CodingKey {
-        case packet, time, tuple, state, direction, verdict, reason, hook, out, events, entry
-        case counters, evicted, before
+        case packet, time, tuple, state, direction, verdict, reason, hook, out, payload, events
+        case entry, counters, evicted, before
         case ingress = "in"
         case invalidReasons = "invalid_reason"
     }
@@ -102,6 +104,17 @@ public struct OutputRecord: Codable, Sendable, Hashable {
     }
 }
 
+/// A stretch of payload that a helper replaced, as text.
+public struct PayloadRecord: Codable, Sendable, Hashable {
+    public var before: String
+    public var after: String
+
+    public init(before: String, after: String) {
+        self.before = before
+        self.after = after
+    }
+}
+
 /// `NEW`, `UPDATE` or `DESTROY`, with the entry as it was then.
 public struct EventRecord: Codable, Sendable, Hashable {
     public var type: String
@@ -129,6 +142,10 @@ public struct EntryRecord: Codable, Sendable, Hashable {
     /// The zone of a connection that has one in its original direction only.
     public var originalZone: Int?
     public var replyZone: Int?
+    /// The helper that reads the connection's payload.
+    public var helper: String?
+    /// Numbers of the labels that are set.
+    public var labels: [Int]?
     /// Original direction first; only with accounting.
     public var packets: [Int]?
     public var bytes: [Int]?
@@ -142,7 +159,8 @@ public struct EntryRecord: Codable, Sendable, Hashable {
     }
 
     enum CodingKeys: String, CodingKey {
-        case proto, original, reply, status, timeout, tcp, sctp, mark, zone, packets, bytes, id
+        case proto, original, reply, status, timeout, tcp, sctp, mark, zone, helper, labels
+        case packets, bytes, id
         case originalZone = "zone_orig"
         case replyZone = "zone_reply"
     }

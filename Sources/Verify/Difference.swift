@@ -20,6 +20,7 @@ public struct Difference: Sendable, Hashable {
         case count = "number of entries"
         case port = "translated port"
         case table = "final table"
+        case evictions = "how often early drop finds a victim"
     }
 
     public var kind: Kind

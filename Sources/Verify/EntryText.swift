@@ -34,7 +34,7 @@ enum EntryText {
 
     /// Protocol and original tuple: what tells entries apart.
     static func key(_ entry: EntryRecord) -> String {
-        "\(entry.proto) \(tuple(entry.original)) zone=\(entry.zone ?? 0)"
+        "\(entry.proto) \(tuple(entry.original)) zone=\(entry.originalZone ?? entry.zone ?? 0)"
     }
 
     /// The part of TCP or SCTP; `nil` where there is none.
@@ -60,6 +60,8 @@ enum EntryText {
         if let zone = entry.zone, zone != 0 { words.append("zone=\(zone)") }
         if let zone = entry.originalZone { words.append("zone-orig=\(zone)") }
         if let zone = entry.replyZone { words.append("zone-reply=\(zone)") }
+        if let helper = entry.helper { words.append("helper=\(helper)") }
+        if let labels = entry.labels { words.append("labels=\(labels)") }
         if let packets = entry.packets { words.append("packets=\(packets)") }
         if let bytes = entry.bytes { words.append("bytes=\(bytes)") }
         return words.isEmpty ? nil : words.joined(separator: " ")

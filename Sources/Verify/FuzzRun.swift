@@ -46,9 +46,16 @@ public struct FuzzTally: Sendable {
     public internal(set) var packetsByKind: [(kind: FuzzKind, count: Int)] = []
     /// Traces in which the arms disagree.
     public internal(set) var disagreeingTraceCount = 0
+    /// Traces with pauses in which they disagreed once, and not again when the trace was repeated:
+    /// a timeout that fell on a packet.
+    public internal(set) var unsettledTraceCount = 0
     public internal(set) var differencesByKind: [(kind: Difference.Kind, count: Int)] = []
-    /// The first trace with a disagreement, and what it was.
-    public internal(set) var first: (trace: FuzzCase, result: VerificationResult)?
+    /// Traces with a disagreement, and what it was: the first of each kind of trace and of
+    /// difference, at most `exampleLimit`.
+    public internal(set) var examples: [(trace: FuzzCase, result: VerificationResult)] = []
+    private static let exampleLimit = 8
+
+    public var agrees: Bool { disagreeingTraceCount == 0 }
 
     mutating func add(_ trace: FuzzCase, _ result: VerificationResult) {
         traceCount += 1
@@ -59,7 +66,14 @@ public struct FuzzTally: Sendable {
         for (kind, count) in result.differencesByKind {
             Self.add(count, kind, to: &differencesByKind)
         }
-        if first == nil { first = (trace, result) }
+        let isKnown = examples.contains {
+            $0.trace.kind == trace.kind && Self.kind($0.result) == Self.kind(result)
+        }
+        if !isKnown, examples.count < Self.exampleLimit { examples.append((trace, result)) }
+    }
+
+    private static func kind(_ result: VerificationResult) -> Difference.Kind? {
+        (result.first?.differences ?? result.table).first?.kind
     }
 
     private static func add<Key: Equatable>(
@@ -84,7 +98,11 @@ public enum FuzzRun {
         var tally = FuzzTally()
         while tally.packetCount < plan.packetCount, !shouldStop() {
             let trace = plan.trace(tally.traceCount)
-            let result = try verify(trace, packets: trace.packets, keepsGoing: plan.keepsGoing)
+            var result = try verify(trace, packets: trace.packets, keepsGoing: plan.keepsGoing)
+            if !result.agrees, trace.hasPauses {
+                result = try verify(trace, packets: trace.packets, keepsGoing: plan.keepsGoing)
+                if result.agrees { tally.unsettledTraceCount += 1 }
+            }
             tally.add(trace, result)
             if !result.agrees, !plan.keepsGoing { break }
         }

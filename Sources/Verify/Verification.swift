@@ -1,10 +1,8 @@
-internal import Conntrack
 public import LiveKernel
 public import Report
 public import Scenario
 
-// Both arms, the same packets, one after the other: the live kernel first, then the model at the
-// moment the kernel really had it, so that neither clock has to be trusted.
+// Both arms, the same packets, one after the other, until they disagree or no more packets come.
 
 /// One packet for both arms.
 public struct TracePacket: Sendable, Hashable {
@@ -43,8 +41,10 @@ public struct VerificationResult: Sendable {
     /// Differences by kind, in the order of `Difference.Kind.allCases`.
     public internal(set) var differencesByKind: [(kind: Difference.Kind, count: Int)] = []
     public internal(set) var first: Disagreement?
-    /// Differences between the tables after the last packet; looked for if all packets agreed.
+    /// Differences that only the end shows, the tables' first; looked for if all packets agreed.
     public internal(set) var table: [Difference] = []
+    /// How early drop went in both arms.
+    public internal(set) var evictions = EvictionSummary(searches: 0, live: 0, model: 0)
     /// Settings of the node the live kernel was not given.
     public internal(set) var settingsLeftOut: [String] = []
 
@@ -67,56 +67,46 @@ public enum Verification {
 
     /// Sends the packets `next` hands out through both arms and compares.
     ///
-    /// - Parameter keepsGoing: Go on behind the first disagreement, and count.
+    /// - Parameters:
+    ///   - keepsGoing: Go on behind the first disagreement, and count.
+    ///   - record: Told what the live kernel did, packet by packet.
     public static func run(
-        _ node: NodeFile, keepsGoing: Bool = false,
+        _ node: NodeFile, keepsGoing: Bool = false, record: (PacketOutcome) -> Void = { _ in },
         next: () throws(LiveKernelError) -> TracePacket?
     ) throws(LiveKernelError) -> VerificationResult {
-        let liveNode = LiveNode(node)
-        let chooser = IngressChooser(liveNode)
-        var live = try LiveRouter(liveNode)
-        var model = ModelArm(node.configuration)
-        var comparison = Comparison(
-            ruleset: liveNode.ruleset, hasEvents: node.configuration.sysctl.events != 0)
+        var arms = try TwoArms(node)
         var result = VerificationResult()
-        result.settingsLeftOut = live.settingsLeftOut
+        result.settingsLeftOut = arms.settingsLeftOut
         var history: [PacketOutcome] = []
-        var start: UInt64?
         while let packet = try next() {
             let number = result.packetCount
             result.packetCount += 1
-            let named = packet.interface.flatMap { name in
-                liveNode.interfaces.firstIndex { $0.name == name }
-            }
-            // Told to both: where a packet comes in is the trace's to say, not the kernel's.
-            let interface = named ?? chooser.interface(for: packet.bytes)
-            let began = start ?? packet.nanoseconds
-            start = began
-            let step = try live.send(
-                packet.bytes, number: number, on: interface,
-                traceTime: packet.nanoseconds > began ? packet.nanoseconds - began : 0)
-            let found = model.send(
-                packet.bytes, number: number,
-                on: liveNode.interfaces[interface].name, nanoseconds: step.nanoseconds)
-            let differences = comparison.differences(expected: step.outcome, found: found)
+            let step = try arms.send(packet)
+            record(step.live)
             if result.first == nil {
-                history.append(step.outcome)
+                history.append(step.live)
                 if history.count > historyLimit { history.removeFirst(historyLimit / 2) }
             }
-            guard !differences.isEmpty else { continue }
+            guard !step.differences.isEmpty else { continue }
             result.disagreementCount += 1
-            result.count(differences)
+            result.count(step.differences)
             if result.first == nil {
                 result.first = Disagreement(
-                    packet: number, differences: differences, live: step.outcome, model: found,
-                    history: FlowHistory.leading(to: step.outcome, in: history.dropLast()))
+                    packet: number, differences: step.differences, live: step.live,
+                    model: step.model,
+                    history: FlowHistory.leading(to: step.live, in: history.dropLast()))
             }
             guard keepsGoing else { return result }
         }
         guard result.first == nil else { return result }
-        let remainder = try live.remainder()
-        result.table = comparison.differences(
-            expectedTable: remainder.entries, foundTable: model.table())
+        result.table = try arms.compareTables()
+        result.evictions = arms.evictions
+        if !result.evictions.agrees {
+            result.table.append(
+                Difference(
+                    .evictions, expected: "room made \(result.evictions.live) times",
+                    found: result.evictions.text))
+        }
         result.count(result.table)
         return result
     }

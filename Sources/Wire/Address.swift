@@ -32,7 +32,7 @@ public struct Address: Hashable, Sendable, BitwiseCopyable {
     /// The low 32 bits: the whole of an IPv4 address.
     @inlinable public var ipv4: UInt32 { UInt32(truncatingIfNeeded: low) }
 
-    public static let zero = Address(high: 0, low: 0)
+    @inlinable public static var zero: Address { Address(high: 0, low: 0) }
 
     /// The four 32-bit words of an IPv6 address, first word first, in host order.
     @inlinable public var words: (UInt32, UInt32, UInt32, UInt32) {

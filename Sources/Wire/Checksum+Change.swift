@@ -40,7 +40,13 @@ public struct ChecksumChange: Sendable, BitwiseCopyable {
     /// The UDP checksum field after the change: 0 ("none") stays 0, a result of 0 becomes 0xffff.
     @inlinable
     public func appliedToUDP(_ field: UInt16) -> UInt16 {
-        guard field != 0 else { return 0 }
+        field == 0 ? 0 : appliedToUDPLite(field)
+    }
+
+    /// The UDP-Lite checksum field after the change: 0 has no meaning of its own, but is never
+    /// written.
+    @inlinable
+    public func appliedToUDPLite(_ field: UInt16) -> UInt16 {
         let result = applied(to: field)
         return result == 0 ? 0xffff : result
     }

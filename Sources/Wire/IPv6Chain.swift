@@ -118,7 +118,7 @@ public struct IPv6Chain: Sendable, Hashable, BitwiseCopyable {
     }
 
     /// Whether the walk goes over a header of this number.
-    static func isSkipped(_ number: UInt8) -> Bool {
+    public static func isSkipped(_ number: UInt8) -> Bool {
         switch number {
         case IPv6Extension.hopByHop, IPv6Extension.routing, IPv6Extension.destinationOptions,
             IPv6Extension.authentication, IPv6Extension.fragment:

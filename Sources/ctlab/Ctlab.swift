@@ -29,7 +29,12 @@ struct Ctlab: ParsableCommand {
               5  interrupted, with a partial result
             """,
         version: ProductVersion.text,
-        subcommands: [RunCommand.self, ReplayCommand.self, VerifyCommand.self])
+        subcommands: [
+            RunCommand.self, ReplayCommand.self, VerifyCommand.self, ValidateCommand.self,
+            ListCommand.self,
+            LoadCommand.self, SinkCommand.self, ObserveCommand.self, CeilingCommand.self,
+            TimeoutsCommand.self, LabCommand.self, LoadWorkerCommand.self,
+        ])
 
     static func main() {
         StandardStream.surviveClosedReaders()
@@ -82,4 +87,12 @@ enum Message {
 
     /// A line that says who speaks; several lines already say where.
     static func error(_ text: String) { write("ctlab: \(text)") }
+}
+
+/// What goes to standard output.
+enum Output {
+    /// A text as it is; a reader that has gone is no failure.
+    static func write(_ text: String) {
+        _ = try? StandardStream.output.write(Array(text.utf8).span)
+    }
 }

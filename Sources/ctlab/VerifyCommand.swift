@@ -31,7 +31,7 @@ struct VerifyCommand: ParsableCommand {
             """)
 
     enum Kind: String, ExpressibleByArgument, CaseIterable {
-        case tcp, udp, icmp, nat, mixed, all
+        case tcp, udp, icmp, nat, sctp, gre, udplite, mixed, all
 
         var kinds: [FuzzKind] {
             FuzzKind(rawValue: rawValue).map { [$0] } ?? FuzzKind.allCases
@@ -62,6 +62,9 @@ struct VerifyCommand: ParsableCommand {
     @Flag(help: "Go on behind a difference, and count them by kind.")
     var keepGoing = false
 
+    @Option(help: "Write what the live kernel does with each packet of TRACE to this file (JSONL).")
+    var record: String?
+
     @Option(help: "Folder for the trace and node file of a difference.")
     var out = "."
 
@@ -72,6 +75,9 @@ struct VerifyCommand: ParsableCommand {
         }
         if fuzz, node != nil {
             throw ValidationError("--node: found with --fuzz, which makes its own")
+        }
+        if fuzz, record != nil {
+            throw ValidationError("--record: found with --fuzz, expected a trace")
         }
         if packets < 1 {
             throw ValidationError("--packets: found \(packets), expected a number from 1 on")
@@ -101,15 +107,20 @@ struct VerifyCommand: ParsableCommand {
         let machine = try readNode()
         var packets = try TracePackets(trace)
         var ending: (any Error)?
-        let result = try Verification.run(machine, keepsGoing: keepGoing) {
-            () throws(LiveKernelError) in
-            do {
-                return try packets.next()
-            } catch {
-                ending = error
-                return nil
-            }
-        }
+        var recording = JSONText()
+        let isRecorded = record != nil
+        let result = try Verification.run(
+            machine, keepsGoing: keepGoing || isRecorded,
+            record: { if isRecorded { recording.line($0) } },
+            next: { () throws(LiveKernelError) in
+                do {
+                    return try packets.next()
+                } catch {
+                    ending = error
+                    return nil
+                }
+            })
+        if let record { try Self.write(recording.bytes, to: URL(filePath: record)) }
         for name in result.settingsLeftOut {
             Message.error("\(name) is not set on the live kernel")
         }
@@ -153,7 +164,7 @@ struct VerifyCommand: ParsableCommand {
         let tally: FuzzTally
         do {
             tally = try FuzzRun.run(plan) { Self.hasHappened(interruption) }
-            if let (trace, result) = tally.first { try tell(trace, result) }
+            for (trace, result) in tally.examples { try tell(trace, result) }
         } catch let error as FuzzRunError {
             throw Failure(
                 code: error.isUnavailable ? .environment : .failed, text: "\(error)")
@@ -165,13 +176,17 @@ struct VerifyCommand: ParsableCommand {
                 + kinds.joined(separator: ", ") + "), \(tally.disagreeingTraceCount) traces "
                 + "with a difference, " + Self.rate(tally.packetCount, since: started)
         ])
+        if tally.unsettledTraceCount > 0 {
+            Self.say(["\(tally.unsettledTraceCount) traces with pauses differed once and not again"]
+            )
+        }
         if Self.hasHappened(interruption) {
             throw Failure(code: .interrupted, text: "interrupted; the result is partial")
         }
-        try Self.leave(agrees: tally.first == nil)
+        try Self.leave(agrees: tally.agrees)
     }
 
-    /// Shrinks the first trace that differs, writes it out and shows what is left of it.
+    /// Shrinks a trace that differs, writes it out and shows what is left of it.
     private func tell(_ trace: FuzzCase, _ result: VerificationResult) throws {
         let packets = try FuzzRun.shrink(trace, result)
         let name = "difference-\(trace.kind.rawValue)-\(trace.seed)"
@@ -182,13 +197,9 @@ struct VerifyCommand: ParsableCommand {
         let node = folder.appending(path: name + ".node.yaml")
         var recording = JSONText()
         for outcome in try FuzzRun.recording(trace, packets) { recording.line(outcome) }
-        do {
-            try Data(writer.take()).write(to: capture)
-            try Data(trace.node.text.utf8).write(to: node)
-            try Data(recording.bytes).write(to: folder.appending(path: name + ".kernel.jsonl"))
-        } catch {
-            throw Failure(code: .failed, text: "\(out): \((error as NSError).localizedDescription)")
-        }
+        try Self.write(writer.take(), to: capture)
+        try Self.write(Array(trace.node.text.utf8), to: node)
+        try Self.write(recording.bytes, to: folder.appending(path: name + ".kernel.jsonl"))
         Self.say(["shrunk from \(trace.packets.count) packets to \(packets.count)"])
         Self.say([trace.node.text])
         let again = try FuzzRun.again(trace, packets)
@@ -196,12 +207,24 @@ struct VerifyCommand: ParsableCommand {
             isColoured: false, interfaceNames: trace.node.interfaces.map(\.name))
         if let first = again.first {
             Self.say(text.lines(first))
-        } else {
+        } else if !again.table.isEmpty {
             Self.say(["the tables differ"] + text.lines(again.table))
+        } else {
+            Self.say(["it did not show again; the first time it was this"])
+            Self.say(result.first.map(text.lines) ?? text.lines(result.table))
         }
         Self.say([
             "to see it again: sudo ctlab verify \(capture.path) --node \(node.path)", "",
         ])
+    }
+
+    private static func write(_ bytes: [UInt8], to file: URL) throws {
+        do {
+            try Data(bytes).write(to: file)
+        } catch {
+            let reason = (error as NSError).localizedDescription
+            throw Failure(code: .failed, text: "\(file.path): \(reason)")
+        }
     }
 
     // MARK: Telling

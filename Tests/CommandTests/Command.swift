@@ -18,8 +18,13 @@ struct Command {
 
     /// Runs the command to its end.
     static func run(_ arguments: [String], input: Data? = nil) throws -> Command {
+        try run(program: program.path, arguments, input: input)
+    }
+
+    /// Runs any program to its end.
+    static func run(program: String, _ arguments: [String], input: Data? = nil) throws -> Command {
         let process = Process()
-        process.executableURL = program
+        process.executableURL = URL(filePath: program)
         process.arguments = arguments
         process.currentDirectoryURL = root
         process.environment = ["PATH": "/usr/bin:/bin", "TERM": "xterm"]

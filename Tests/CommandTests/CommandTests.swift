@@ -4,7 +4,7 @@ import Testing
 /// What the command prints, and how it ends.
 @Suite struct CommandTests {
     static let captures = [
-        "asymmetric", "dnat-reverse", "table-full", "tcp-masquerade", "udp-stream",
+        "asymmetric", "dnat-reverse", "ftp-nat", "table-full", "tcp-masquerade", "udp-stream",
     ]
 
     // MARK: Shipped captures

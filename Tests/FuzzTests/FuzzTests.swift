@@ -54,6 +54,9 @@ import Testing
                 case .udp: [1, 17, 136]
                 case .icmp: [1, 6, 17]
                 case .nat: [1, 6, 17]
+                case .sctp: [1, 132]
+                case .gre: [1, 17, 47]
+                case .udplite: [1, 17, 136]
                 case .mixed: [1, 6, 17, 47, 50, 132, 136, 200]
                 }
             #expect(protocols.isSuperset(of: wanted), "\(kind): \(protocols.sorted())")

@@ -7,62 +7,79 @@ import Testing
 import Verify
 import Wire
 
-/// The traces whose recordings other rooms are held against, played on this machine's kernel.
-///
-/// It has to do now what it did then. This holds the whole live arm, from the tun devices to
-/// ctnetlink, against an account that was taken with other tools.
-@Suite(.serialized, .enabled(if: LiveMachine.isThere, "the live kernel is not there"))
-struct RecordingTests {
-    /// The traces without pauses.
+extension LiveTests {
+    /// The traces whose recordings other rooms are held against, played on this machine's kernel.
     ///
-    /// What a timeout of a second does to the packet behind a pause of two depends on how busy the
-    /// machine is; `ctlab verify` compares such traces at the kernel's own times.
-    static let names = Trace.names.filter { !$0.contains("gaps") }
-
-    @Test("the kernel does what the recording says", arguments: names)
-    func agrees(_ name: String) throws {
-        let trace = try Trace(name)
-        let node = LiveNode(trace.node)
-        let chooser = IngressChooser(node)
-        var router = try LiveRouter(node)
-        var comparison = Comparison(ruleset: node.ruleset)
-        for (number, packet) in trace.packets.enumerated() {
-            let recorded = trace.outcomes[number]
-            let step = try router.send(
-                packet.bytes, number: number, on: chooser.interface(for: packet.bytes),
-                traceTime: packet.nanoseconds - trace.packets[0].nanoseconds)
-            let seen = Self.asRecorded(step.outcome, recorded)
-            let differences = comparison.differences(expected: recorded, found: seen)
-            #expect(differences.isEmpty, "packet \(number): \(differences)")
+    /// It has to do now what it did then. This holds the whole live arm, from the tun devices to
+    /// ctnetlink, against an account that was taken with other tools.
+    @Suite(.enabled(if: LiveMachine.isThere, "the live kernel is not there"))
+    struct RecordingTests {
+        /// The traces without pauses.
+        ///
+        /// What a timeout of a second does to the packet behind a pause of two depends on how busy the
+        /// machine is; `ctlab verify` compares such traces at the kernel's own times.
+        /// Nor can one be played again where most packets are addressed to ports the kernel drew.
+        static let names = Trace.names.filter {
+            !$0.contains("gaps") && !$0.contains("random")
         }
-        #expect(trace.packets.count == trace.outcomes.count)
-        #expect(router.settingsLeftOut.isEmpty)
-    }
 
-    /// The outcome without what the recorder did not take down: accounting, and entries of
-    /// protocols it could not look up.
-    private static func asRecorded(
-        _ outcome: PacketOutcome, _ recorded: PacketOutcome
-    ) -> PacketOutcome {
-        var outcome = outcome
-        let isKnown = outcome.entry.map { [1, 6, 17, 58].contains($0.proto) } ?? true
-        if recorded.entry == nil, !isKnown { outcome.entry = nil }
-        outcome.entry = outcome.entry.map(withoutAccounting)
-        outcome.events = outcome.events?.map(withoutAccounting)
-        let earlier = outcome.before?.events?.map(withoutAccounting)
-        outcome.before?.events = earlier
-        return outcome
-    }
+        @Test("the kernel does what the recording says", arguments: names)
+        func agrees(_ name: String) throws {
+            let trace = try Trace(name)
+            // A port drawn after a clash may be one that a later packet happens to be about.
+            var differences = try Self.differences(trace)
+            for _ in 0..<2 where !differences.isEmpty && name.contains("nat") {
+                differences = try Self.differences(trace)
+            }
+            #expect(differences.isEmpty, "\(differences.joined(separator: "\n"))")
+        }
 
-    private static func withoutAccounting(_ event: EventRecord) -> EventRecord {
-        EventRecord(type: event.type, entry: withoutAccounting(event.entry))
-    }
+        /// What the kernel does now and did not then, a line a packet.
+        private static func differences(_ trace: Trace) throws -> [String] {
+            let node = LiveNode(trace.node)
+            let chooser = IngressChooser(node)
+            var router = try LiveRouter(node)
+            var comparison = Comparison(ruleset: node.ruleset)
+            var lines: [String] = []
+            for (number, packet) in trace.packets.enumerated() {
+                let recorded = trace.outcomes[number]
+                let step = try router.send(
+                    packet.bytes, number: number, on: chooser.interface(for: packet.bytes),
+                    traceTime: packet.nanoseconds - trace.packets[0].nanoseconds)
+                let seen = asRecorded(step.outcome, recorded)
+                let differences = comparison.differences(expected: recorded, found: seen)
+                if !differences.isEmpty { lines.append("packet \(number): \(differences)") }
+            }
+            #expect(trace.packets.count == trace.outcomes.count)
+            #expect(router.settingsLeftOut.isEmpty)
+            return lines
+        }
 
-    private static func withoutAccounting(_ entry: EntryRecord) -> EntryRecord {
-        var entry = entry
-        entry.packets = nil
-        entry.bytes = nil
-        return entry
+        /// The outcome without what the recorder did not take down: accounting, and entries of
+        /// protocols it could not look up.
+        private static func asRecorded(
+            _ outcome: PacketOutcome, _ recorded: PacketOutcome
+        ) -> PacketOutcome {
+            var outcome = outcome
+            let isKnown = outcome.entry.map { [1, 6, 17, 58].contains($0.proto) } ?? true
+            if recorded.entry == nil, !isKnown { outcome.entry = nil }
+            outcome.entry = outcome.entry.map(withoutAccounting)
+            outcome.events = outcome.events?.map(withoutAccounting)
+            let earlier = outcome.before?.events?.map(withoutAccounting)
+            outcome.before?.events = earlier
+            return outcome
+        }
+
+        private static func withoutAccounting(_ event: EventRecord) -> EventRecord {
+            EventRecord(type: event.type, entry: withoutAccounting(event.entry))
+        }
+
+        private static func withoutAccounting(_ entry: EntryRecord) -> EntryRecord {
+            var entry = entry
+            entry.packets = nil
+            entry.bytes = nil
+            return entry
+        }
     }
 }
 

@@ -19,8 +19,8 @@ import Wire
                 count += 1
             }
         }
-        #expect(Recordings.names.count == 49)
-        #expect(count == 15_640)
+        #expect(Recordings.names.count >= 61)
+        #expect(count > 17_000)
     }
 
     /// An outcome with every key in use.

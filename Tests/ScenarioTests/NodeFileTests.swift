@@ -338,10 +338,12 @@ import Wire
             .deletingLastPathComponent().appending(path: "Corpus")
         let names = try FileManager.default.contentsOfDirectory(atPath: corpus.path)
             .filter { $0.hasSuffix(".node.yaml") }
-        #expect(names.count == 49)
+        #expect(names.count >= 61)
         for name in names.sorted() {
             let node = try NodeFile.read(corpus.appending(path: name).path)
             #expect(node.configuration.interfaces.map(\.name) == ["lan", "wan"], "\(name)")
+            // The regression traces have rules and modes of their own.
+            guard name < "0050" else { continue }
             #expect(node.configuration.tracking == .always, "\(name)")
             #expect(node.rulesetText?.contains("table inet silent") == true, "\(name)")
         }

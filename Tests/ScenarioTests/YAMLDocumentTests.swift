@@ -14,14 +14,54 @@ import Yams
         }
     }
 
-    @Test("anchors and aliases are refused where they stand")
-    func refusesAnchors() {
-        #expect(
-            Self.finding("a: &x [1]\nb: *x\n")
-                == "f:1:4: found the YAML anchor '&x', expected values written out")
-        #expect(
-            Self.finding("a: 1\nb: [*x, 2]\n")
-                == "f:2:5: found the YAML alias '*x', expected values written out")
+    @Test("anchors, aliases and merge keys are written out")
+    func writesAliasesOut() throws {
+        let document = try YAMLDocument(
+            "a: &x { p: 1, q: 2 }\nb: *x\nc: { <<: *x, q: 3 }\nd: { <<: [{ q: 4, r: 5 }, *x] }\n",
+            file: "f")
+        #expect(document.root["b"]?["p"]?.string == "1")
+        #expect(document.root["c"]?["p"]?.string == "1")
+        #expect(document.root["c"]?["q"]?.string == "3")
+        #expect(document.root["c"]?["<<"] == nil)
+        #expect(document.root["d"]?["q"]?.string == "4")
+        #expect(document.root["d"]?["p"]?.string == "1")
+    }
+
+    @Test(
+        "what could cost the parser its time or its stack is refused before it is parsed",
+        arguments: [
+            ("a: &x 1\n*x : 2\n", "f:2:1: found a key that is no word, expected 'key: value'"),
+            ("? [a, b]\n: 1\n", "f:1:1: found a key that is no word, expected 'key: value'"),
+            ("a: {[x, y]: 1}\n", "f:1:10: found a key that is no word, expected 'key: value'"),
+            ("a: {? x: 1}\n", "f:1:5: found a key that is no word, expected 'key: value'"),
+            (
+                "a: *x\n",
+                "f:1:4: found text that is no YAML (found undefined alias), expected "
+                    + "'key: value' lines"
+            ),
+            (
+                "a: { <<: 5 }\n",
+                "f:1:10: found no mapping to merge, expected '<<: *name' of a "
+                    + "mapping"
+            ),
+        ])
+    func refusesOddKeys(_ text: String, _ wanted: String) {
+        #expect(Self.finding(text) == wanted)
+    }
+
+    @Test("anchors are counted, and aliases cannot make a tree deep or large")
+    func boundsAnchors() {
+        let many = (0...64).map { "a\($0): &a\($0) 1\n" }.joined()
+        #expect(Self.finding(many) == "f:65:6: found more than 64 anchors, expected fewer")
+        let deep = "a0: &a0 [1]\n" + (1...40).map { "a\($0): &a\($0) [*a\($0 - 1)]\n" }.joined()
+        #expect(Self.finding(deep)?.contains("found more than 32 levels") == true)
+        let tens = { (level: Int) in
+            (0..<10).map { _ in "*a\(level)" }.joined(separator: ", ")
+        }
+        let large =
+            "a0: &a0 [1, 2, 3, 4, 5, 6, 7, 8, 9, 10]\n"
+            + (1...9).map { "a\($0): &a\($0) [\(tens($0 - 1))]\n" }.joined()
+        #expect(Self.finding(large)?.contains("found more than 1000000 values") == true)
     }
 
     @Test(

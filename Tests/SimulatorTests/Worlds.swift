@@ -87,3 +87,8 @@ enum Worlds {
         return simulation
     }
 }
+
+extension Simulation {
+    /// What the one tracked machine of these worlds did; stations are in the order of the nodes.
+    var gatewayStats: StationStats { stats[1] }
+}

@@ -16,7 +16,7 @@ import Testing
 
     /// Which rooms a room may import; the picture is in docs/architecture.md.
     static let arrows: [String: Set<String>] = [
-        "Wire": [], "Conntrack": ["Wire"],
+        "Wire": [], "Conntrack": ["Wire", "CMemoryHints"],
         "LinuxCalls": ["Wire", "CLinuxShims", "CJemalloc", "CZlib", "Glibc"],
         "Scenario": ["Wire", "Conntrack", "Foundation", "Yams"],
         "Report": ["Wire", "Conntrack", "Foundation", "Rainbow"],
@@ -24,6 +24,10 @@ import Testing
         "Simulator": ["Wire", "Conntrack", "Scenario", "Report", "Histogram", "Foundation"],
         // Neither may borrow the other's idea of the truth: LiveKernel never sees Conntrack.
         "LiveKernel": ["Wire", "Report", "LinuxCalls"], "Fuzz": ["Wire"],
+        "LoadGen": [
+            "Wire", "Conntrack", "Scenario", "Report", "LinuxCalls", "FoundationEssentials",
+            "Histogram", "RealModule",
+        ],
         "Verify": ["Wire", "Conntrack", "Scenario", "Report", "Replay", "LiveKernel", "Fuzz"],
         "Captures": ["Wire"],
     ]

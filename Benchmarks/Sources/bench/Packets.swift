@@ -18,6 +18,16 @@ enum Flows {
         return packet
     }
 
+    /// The first segment of a TCP connection of either family.
+    static func opening(_ flow: UInt32, _ family: Family) -> Packet {
+        var packet = life(flow, 0)
+        guard family == .ipv6 else { return packet }
+        packet.tuple.family = .ipv6
+        packet.tuple.source.high = 0xfd00 << 48
+        packet.tuple.destination.high = 0xfd01 << 48
+        return packet
+    }
+
     static func segment(
         _ flow: UInt32, reply: Bool, _ flags: TCPFlags, sequence: UInt32, ack: UInt32,
         payload: UInt32 = 0

@@ -5,4 +5,5 @@
 static inline int ctlab_errno(void) { return errno; }
 #include "CLinuxNamespaces.h"
 #include "CLinuxSignals.h"
+#include "CLinuxSockets.h"
 #endif

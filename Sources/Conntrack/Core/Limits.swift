@@ -6,9 +6,12 @@ public struct Limits: Sendable, Hashable, BitwiseCopyable {
     public var connections: UInt32
     /// `nf_conntrack_buckets` in force.
     public var buckets: UInt32
+    /// `nf_conntrack_expect_max`.
+    public var expectations: UInt32
 
-    public init(connections: UInt32, buckets: UInt32) {
+    public init(connections: UInt32, buckets: UInt32, expectations: UInt32 = 4096) {
         self.connections = connections
+        self.expectations = expectations
         self.buckets = max(1, buckets)
     }
 

@@ -28,15 +28,40 @@ extension Node {
         }
         let arrived = packet
         keep(bytes, arrived, layout)
-        let end = receive(&packet, at: now)
+        let now = moment(now)
+        let end = begin(&packet, at: now) ?? finish(&packet, bytes, arrived, layout, at: now)
+        letGo(&packet)
         transit.bytes.removeAll(keepingCapacity: true)
-        var delivery = report(end, arrived, packet, at: moment(now))
+        var delivery = report(end, arrived, packet, at: now)
         if end.verdict == .forwarded {
             let output = [UInt8](copying: bytes.extracting(0..<Int(arrived.networkByteCount)))
-            delivery.out = transmissions(
-                output, from: arrived, to: packet, layout, origin: nil, at: moment(now))
+            depart(
+                &delivery, output, from: arrived, to: packet, layout, origin: nil, at: now)
         }
+        payload.clear()
         return delivery
+    }
+
+    /// The last hook for a packet whose bytes are at hand: a helper reads them there.
+    mutating func finish(
+        _ packet: inout Packet, _ bytes: Span<UInt8>, _ arrived: Packet, _ layout: PacketLayout,
+        at now: Moment
+    ) -> PathEnd {
+        takePayload(of: packet, bytes, arrived, layout)
+        return finish(&packet, at: now)
+    }
+
+    /// Lays a packet's payload down for its connection's helper.
+    mutating func takePayload(
+        of packet: Packet, _ bytes: Span<UInt8>, _ arrived: Packet, _ layout: PacketLayout
+    ) {
+        guard packet.connection != .none, packet.tuple.protocolNumber == IPProtocol.tcp else {
+            return
+        }
+        let status = table.records[packet.connection].status
+        guard !status.isDisjoint(with: [.helper, .sequenceAdjust]) else { return }
+        keep(bytes, arrived, layout, isWanted: true)
+        payload.take(bytes, packet, layout)
     }
 
     /// A packet that IP input drops: nothing sees it, but it may still be looked up.
@@ -50,7 +75,7 @@ extension Node {
             ?? InterfaceIndex(0)
         var delivery = Delivery(verdict: .dropped, info: .none, inInterface: ingress)
         delivery.reason = .malformed
-        delivery.entry = readable.flatMap { entry(of: $0, at: now) }
+        delivery.entry = readable.flatMap { entry(of: $0, .none, at: now) }
         return delivery
     }
 
@@ -110,7 +135,7 @@ extension Node {
         at now: Moment
     ) -> Delivery {
         var delivery = report(PathEnd(.dropped, reason), fragment, packet, at: now)
-        delivery.entry = datagramTuple.flatMap { entry(of: $0, at: now) }
+        delivery.entry = datagramTuple.flatMap { entry(of: $0, .none, at: now) }
         return delivery
     }
 
@@ -128,8 +153,9 @@ extension Node {
         var delivery = report(end, fragment, packet, at: now)
         if end.verdict == .forwarded {
             let output = [UInt8](copying: bytes.extracting(0..<Int(fragment.networkByteCount)))
-            delivery.out = transmissions(
-                output, from: fragment, to: packet, PacketLayout(), origin: nil, at: now)
+            depart(
+                &delivery, output, from: fragment, to: packet, PacketLayout(), origin: nil,
+                at: now)
         }
         return delivery
     }
@@ -149,35 +175,47 @@ extension Node {
         whole.inInterface = packet.inInterface
         whole.mark = packet.mark
         whole.info = packet.info
+        whole.template = packet.template
         whole.health.insert(.reassembled)
         whole.fragmentByteCount = UInt16(clamping: datagram.origin.largestByteCount)
         let arrived = whole
         keep(datagram.bytes.span, arrived, layout)
         let end =
             run(station + 1..<steps.upperBound, .prerouting, &whole, at: now)
-            ?? route(&whole, at: now) ?? finish(&whole, at: now)
+            ?? route(&whole, at: now)
+            ?? finish(&whole, datagram.bytes.span, arrived, layout, at: now)
         letGo(&whole)
         transit.bytes.removeAll(keepingCapacity: true)
         var delivery = report(end, arrived, whole, at: now)
         if end.verdict == .forwarded {
-            delivery.out = transmissions(
-                datagram.bytes, from: arrived, to: whole, layout, origin: datagram.origin,
-                at: now)
+            depart(
+                &delivery, datagram.bytes, from: arrived, to: whole, layout,
+                origin: datagram.origin, at: now)
         }
+        payload.clear()
         return delivery
     }
 
-    /// The packet's bytes as they leave: rewritten, and in pieces where they must be.
-    mutating func transmissions(
-        _ bytes: [UInt8], from arrived: Packet, to packet: Packet, _ layout: PacketLayout,
-        origin: FragmentOrigin?, at now: Moment
-    ) -> [Transmission] {
+    /// Puts the packet's bytes as they leave into `delivery`: rewritten, and in pieces where they
+    /// must be.
+    ///
+    /// A packet that would have to be cut and may not be is dropped here, behind POSTROUTING: its
+    /// connection stays confirmed.
+    mutating func depart(
+        _ delivery: inout Delivery, _ bytes: [UInt8], from arrived: Packet, to packet: Packet,
+        _ layout: PacketLayout, origin: FragmentOrigin?, at now: Moment
+    ) {
         var output = bytes
         PacketRewriter.apply(from: arrived, to: packet, layout, bytes: &output)
+        if payload.hasChanges {
+            PayloadRewriter.apply(payload, to: packet, &output)
+            delivery.payload = payload.change
+        }
         if packet.health.contains(.options) { fillOptions(of: &output, packet, at: now) }
         let mtu = configuration.interfaces[Int(packet.outInterface.raw)].mtu
         if output.count <= mtu, origin == nil {
-            return [Transmission(interface: packet.outInterface, bytes: output)]
+            delivery.out = [Transmission(interface: packet.outInterface, bytes: output)]
+            return
         }
         var origin = origin
         let needed = headerEnd(arrived, packet, layout)
@@ -188,9 +226,15 @@ extension Node {
             output.span, packet.tuple.family, mtu: mtu, origin: origin,
             identification: UInt32(truncatingIfNeeded: table.drawNumber()))
         switch outcome {
-        case .whole, .tooBig: return [Transmission(interface: packet.outInterface, bytes: output)]
+        case .whole:
+            delivery.out = [Transmission(interface: packet.outInterface, bytes: output)]
         case .fragments(let fragments):
-            return fragments.map { Transmission(interface: packet.outInterface, bytes: $0) }
+            delivery.out = fragments.map {
+                Transmission(interface: packet.outInterface, bytes: $0)
+            }
+        case .tooBig:
+            delivery.verdict = .dropped
+            delivery.reason = .tooBig
         }
     }
 
@@ -200,28 +244,31 @@ extension Node {
     /// the packet then leaves in other pieces than it came in. That is a TCP header, an SCTP header
     /// that was verified or translated, and in an ICMP error whatever translation has written into.
     private func headerEnd(_ arrived: Packet, _ packet: Packet, _ layout: PacketLayout) -> Int {
-        func end(_ protocolNumber: UInt8, at offset: Int, _ present: Int, least: Int) -> Int {
+        func end(
+            _ protocolNumber: UInt8, at offset: Int, _ present: Int, least: Int, isTouched: Bool
+        ) -> Int {
             switch protocolNumber {
             case IPProtocol.tcp where present >= 20: offset + 20
-            case IPProtocol.sctp
-            where present >= 12 && (settings.verifiesChecksums || arrived.tuple != packet.tuple):
-                offset + 12
+            case IPProtocol.sctp where present >= 12 && isTouched: offset + 12
             default: offset + least
             }
         }
         // The nat stations have every such error's quoted network header in one piece.
-        if packet.info.state == .related, ruleset.needsNAT(packet.tuple.family) {
+        if packet.info.state == .related, packet.tuple.hasIdentifier,
+            ruleset.needsNAT(packet.tuple.family)
+        {
             let quotedHeader = packet.tuple.family == .ipv4 ? 20 : 40
             guard arrived.quoted != packet.quoted else {
                 return layout.transportOffset + 8 + quotedHeader
             }
             return end(
                 packet.quoted.protocolNumber, at: layout.quotedTransportOffset,
-                Int(packet.quotedByteCount), least: 8)
+                Int(packet.quotedByteCount), least: 8, isTouched: true)
         }
         return end(
             packet.tuple.protocolNumber, at: layout.transportOffset,
-            Int(packet.transportByteCount), least: 0)
+            Int(packet.transportByteCount), least: 0,
+            isTouched: settings.verifiesChecksums || arrived.tuple != packet.tuple)
     }
 
     private func fillOptions(of packet: inout [UInt8], _ sent: Packet, at now: Moment) {
@@ -241,25 +288,27 @@ extension Node {
         delivery.reason = end.reason
         delivery.rule = end.rule
         if !arrived.health.contains(.noTuple) { delivery.tuple = arrived.tuple }
-        delivery.entry = entry(of: arrived, at: now)
+        delivery.entry = entry(of: arrived, packet.template.zones, at: now)
         return delivery
     }
 
     /// The connection of a packet that has gone, or of the packet it quotes.
     ///
     /// Evicts nothing.
-    private func entry(of arrived: Packet, at now: Moment) -> Entry? {
+    private func entry(of arrived: Packet, _ zones: ZonePair, at now: Moment) -> Entry? {
         if !arrived.health.isDisjoint(with: [.quotesTuple, .quotesIdentifier]) {
-            return arrived.quoted.inverted.flatMap { entry(of: $0, at: now) }
+            return arrived.quoted.inverted.flatMap { entry(of: $0, zones, at: now) }
         }
         // An ICMP header cut short behind its id is no tuple for the tracker, but still names a flow.
         let isNamed =
             !arrived.health.contains(.noTuple)
-            || (arrived.tuple.hasIdentifier && arrived.transportByteCount >= 6)
-        return isNamed ? entry(of: arrived.tuple, at: now) : nil
+            || (arrived.tuple.hasIdentifier && arrived.transportByteCount >= 6
+                && !arrived.health.contains(.laterFragment))
+        return isNamed ? entry(of: arrived.tuple, zones, at: now) : nil
     }
 
-    private func entry(of tuple: Tuple, at now: Moment) -> Entry? {
-        table.peek(tuple, .none, namespace, at: now).map { table.entry($0.slot, at: now) }
+    /// As a lookup would: in the original direction's zone, then in the reply's.
+    private func entry(of tuple: Tuple, _ zones: ZonePair, at now: Moment) -> Entry? {
+        table.peek(tuple, zones, namespace, at: now).map { table.entry($0.slot, at: now) }
     }
 }

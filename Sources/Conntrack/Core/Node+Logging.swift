@@ -17,8 +17,10 @@ extension Node {
         configuration.sysctl.logInvalid != 0 || ruleset.logsPackets
     }
 
-    mutating func keep(_ bytes: Span<UInt8>, _ arrived: Packet, _ layout: PacketLayout) {
-        guard quotesPackets else { return }
+    mutating func keep(
+        _ bytes: Span<UInt8>, _ arrived: Packet, _ layout: PacketLayout, isWanted: Bool = false
+    ) {
+        guard isWanted || quotesPackets else { return }
         transit.bytes = [UInt8](copying: bytes.extracting(0..<Int(arrived.networkByteCount)))
         transit.arrived = arrived
         transit.layout = layout
@@ -45,15 +47,23 @@ extension Node {
         kernelLog.append(line, at: now.instant)
     }
 
-    /// The packet as the kernel log quotes it.
-    private func dump(_ packet: Packet, _ hook: Hook, details: PacketDump.Details) -> String {
+    /// Writes down why a helper drops a packet, whatever `nf_conntrack_log_invalid` says.
+    mutating func remark(byHelper packet: Packet, _ text: TrackerRemark.Text, at now: Moment) {
+        let remark = TrackerRemark(packet.tuple.protocolNumber, text)
+        if table.journal.wantsRemarks { table.journal.remarks.append(remark) }
+        let line = remark.logLine(dump: dump(packet, nil, details: .all))
+        kernelLog.append(line, at: now.instant)
+    }
+
+    /// The packet as the kernel log quotes it; without a hook it names no interface.
+    private func dump(_ packet: Packet, _ hook: Hook?, details: PacketDump.Details) -> String {
         var bytes = transit.bytes
         if !bytes.isEmpty {
             PacketRewriter.apply(
                 from: transit.arrived, to: packet, transit.layout, bytes: &bytes)
         }
-        let showsInput = hook != .postrouting && hook != .output
-        let showsOutput = hook != .prerouting && hook != .input
+        let showsInput = hook != nil && hook != .postrouting && hook != .output
+        let showsOutput = hook != nil && hook != .prerouting && hook != .input
         return PacketDump.text(
             of: bytes.span, from: showsInput ? name(of: packet.inInterface) : "",
             to: showsOutput ? name(of: packet.outInterface) : "", mark: packet.mark,

@@ -15,8 +15,6 @@ extension Node {
     /// What the path changes, it changes in `packet`.
     public mutating func send(_ packet: inout Packet, at now: Instant) -> PathEnd {
         let now = moment(now)
-        packet.health.insert(.local)
-        packet.inInterface = .none
         let end = output(&packet, at: now) ?? leave(&packet, at: now)
         letGo(&packet)
         return end
@@ -36,13 +34,26 @@ extension Node {
         else { return refused(bytes, InterfaceIndex.none, at: moment(now)) }
         packet.inInterface = .none
         let made = packet
-        let end = send(&packet, at: now)
-        var delivery = report(end, made, packet, at: moment(now))
+        let now = moment(now)
+        var end = output(&packet, at: now)
+        if end == nil {
+            takePayload(of: packet, bytes, made, layout)
+            end = leave(&packet, at: now)
+        }
+        letGo(&packet)
+        defer { payload.clear() }
+        return report(sent: end ?? PathEnd(.local), made, packet, bytes, layout, at: now)
+    }
+
+    private mutating func report(
+        sent end: PathEnd, _ made: Packet, _ packet: Packet, _ bytes: Span<UInt8>,
+        _ layout: PacketLayout, at now: Moment
+    ) -> Delivery {
+        var delivery = report(end, made, packet, at: now)
         if end.verdict == .forwarded {
             let output = [UInt8](copying: bytes.extracting(0..<Int(made.networkByteCount)))
-            delivery.out = transmissions(
-                output, from: made, to: packet, layout, origin: nil,
-                at: moment(now))
+            depart(
+                &delivery, output, from: made, to: packet, layout, origin: nil, at: now)
         }
         return delivery
     }
@@ -52,6 +63,8 @@ extension Node {
     /// Its rules see the egress interface of the first routing decision; where the destination
     /// changes there, another follows behind the hook (observed on 6.18).
     private mutating func output(_ packet: inout Packet, at now: Moment) -> PathEnd? {
+        packet.health.insert(.local)
+        packet.inInterface = .none
         guard routeOut(&packet) else { return PathEnd(.dropped, .noRoute) }
         let destination = packet.tuple.destination
         let stations = plan.range(of: .output, packet.tuple.family)

@@ -11,7 +11,9 @@ extension Node {
     ///
     /// Kernel: `nf_conntrack_in()`.
     mutating func track(_ packet: inout Packet, at now: Moment) -> DropReason? {
+        packet.template.isPast = true
         guard packet.connection == .none, packet.info != .untracked else { return nil }
+        let zones = packet.template.zones
         if packet.health.contains(.laterFragment) {
             refuse(&packet, counting: \.invalid, nil, at: now)
             return nil
@@ -40,7 +42,8 @@ extension Node {
         // then makes is new, so there is no third.
         while true {
             var isNew = false
-            let (found, hash) = table.find(packet.tuple, .none, namespace, at: now)
+            let (found, hash) = table.find(
+                packet.tuple, zones, namespace, knownHash: packet.knownHash, at: now)
             if let found {
                 packet.connection = found.slot
                 packet.info = info(of: found)
@@ -50,8 +53,12 @@ extension Node {
                     refuse(&packet, counting: \.invalid, nil, at: now)
                     return nil
                 }
+                if packet.knownReplyHash == 0 {
+                    // The wait for the other chain's head passes while the connection is made.
+                    packet.knownReplyHash = table.fetchAhead(reply, namespace)
+                }
                 let made = table.create(
-                    packet.tuple, reply: reply, hash: hash, .none, namespace, at: now)
+                    packet.tuple, reply: reply, hash: hash, zones, namespace, at: now)
                 guard let made else {
                     table.count(\.drop, namespace)
                     kernelLog.tableFull(at: now.instant)
@@ -60,10 +67,13 @@ extension Node {
                 packet.connection = made
                 packet.info = .new
                 isNew = true
+                if !table.expectations.isEmpty, fulfilExpectation(packet, made, at: now) {
+                    packet.info = .related
+                }
             }
             let direction = packet.info.direction ?? .original
             let result = table.follow(
-                packet, direction, isNew: isNew, settings: settings, at: now)
+                &packet, direction, isNew: isNew, settings: settings, at: now)
             if result.action == .reopen {
                 let slot = packet.connection
                 letGo(&packet)
@@ -116,7 +126,7 @@ extension Node {
             refuse(&packet, counting: \.error, nil, at: now)
             return
         }
-        let (found, _) = table.find(inverted, .none, namespace, at: now)
+        let (found, _) = table.find(inverted, packet.template.zones, namespace, at: now)
         guard let found else {
             refuse(&packet, counting: \.error, nil, at: now)
             return
@@ -145,6 +155,25 @@ extension Node {
         if let remark { self.remark(packet, remark, at: now) }
     }
 
+    // MARK: Rejection
+
+    /// Closes the connection of a packet that a rule answers with a TCP reset: spec tcp.md §11.
+    ///
+    /// The message about it waits for the connection's next packet, as this one goes no further.
+    /// Nothing answers a reset, so it closes nothing either.
+    ///
+    /// Kernel: `nf_ct_set_closed()`.
+    mutating func closeReset(_ packet: Packet, at now: Moment) {
+        let slot = packet.connection
+        guard slot != .none, packet.tuple.protocolNumber == IPProtocol.tcp,
+            !packet.tcp.flags.contains(.rst), table.records[slot].status.contains(.confirmed),
+            table.states[slot].tcp.state != .close
+        else { return }
+        table.states[slot].tcp.state = .close
+        table.refresh(slot, settings.tcp[Int(TCPState.close.rawValue)], at: now)
+        table.note(.protocolInfo, slot)
+    }
+
     // MARK: Confirmation
 
     /// Enters the packet's connection into the table if it is not there yet, and sends what has
@@ -155,11 +184,18 @@ extension Node {
     /// Kernel: `nf_confirm()`.
     mutating func confirm(_ packet: inout Packet, at now: Moment) -> DropReason? {
         guard packet.connection != .none else { return nil }
+        let status = table.records[packet.connection].status
+        if !status.isDisjoint(with: [.helper, .sequenceAdjust]),
+            let reason = help(&packet, status, at: now)
+        {
+            return reason
+        }
         if packet.info.direction == .original,
             !table.records[packet.connection].status.contains(.confirmed)
         {
             let outcome = table.confirm(
-                packet.connection, allowsClash: Trackers.allowsClash(packet.tuple), at: now)
+                packet.connection, allowsClash: Trackers.allowsClash(packet.tuple),
+                knownReplyHash: packet.knownReplyHash, at: now)
             switch outcome {
             case .inserted, .insertedReplyOnly: break
             case .merged(let winner): packet.connection = winner

@@ -26,8 +26,8 @@ extension Node {
             table.delete(packet.connection, at: now)
             return PathEnd(.dropped, .nat)
         }
-        NAT.translate(&packet, direction, kind, in: table)
-        return nil
+        let mayPass = NAT.translate(&packet, direction, kind, in: table)
+        return mayPass ? nil : PathEnd(.dropped, .nat)
     }
 
     /// Asks the nat chains of the hook until one maps; otherwise the connection keeps what it has,
@@ -100,13 +100,12 @@ extension Node {
 
     /// The first address of a family an interface has.
     func primaryAddress(of interface: InterfaceIndex, _ family: Family) -> Address? {
-        addresses(of: interface, family).first?.address
-    }
-
-    private func addresses(of interface: InterfaceIndex, _ family: Family) -> [Prefix] {
-        guard interface != .none else { return [] }
-        return configuration.interfaces[Int(interface.raw)].addresses
-            .filter { $0.family == family }
+        guard interface != .none else { return nil }
+        for prefix in configuration.interfaces[Int(interface.raw)].addresses
+        where prefix.family == family {
+            return prefix.address
+        }
+        return nil
     }
 
     /// The address of an interface that masquerading takes for packets like this.
@@ -116,18 +115,32 @@ extension Node {
     /// ones only for link-local destinations. Observed on 6.18. A next hop is the destination itself
     /// here: routes of the model name no gateways.
     private func sourceAddress(on interface: InterfaceIndex, for tuple: Tuple) -> Address? {
-        let all = addresses(of: interface, tuple.family)
-        guard tuple.family == .ipv6 else {
-            return (all.first { $0.contains(tuple.destination, .ipv4) } ?? all.first)?.address
+        guard interface != .none else { return nil }
+        return tuple.family == .ipv4
+            ? ipv4SourceAddress(on: interface, for: tuple)
+            : ipv6SourceAddress(on: interface, for: tuple)
+    }
+
+    private func ipv4SourceAddress(on interface: InterfaceIndex, for tuple: Tuple) -> Address? {
+        for prefix in configuration.interfaces[Int(interface.raw)].addresses
+        where prefix.family == .ipv4 && prefix.contains(tuple.destination, .ipv4) {
+            return prefix.address
         }
+        return primaryAddress(of: interface, .ipv4)
+    }
+
+    private func ipv6SourceAddress(on interface: InterfaceIndex, for tuple: Tuple) -> Address? {
         let linkLocal = Prefix(.ipv6, Address(high: 0xfe80 << 48, low: 0), length: 10)
         let isLocalScope = linkLocal.contains(tuple.destination, .ipv6)
         var best: (address: Address, length: Int)?
-        for prefix in all where linkLocal.contains(prefix.address, .ipv6) == isLocalScope {
+        for prefix in configuration.interfaces[Int(interface.raw)].addresses
+        where prefix.family == .ipv6
+            && linkLocal.contains(prefix.address, .ipv6) == isLocalScope
+        {
             let length = min(prefix.length, prefix.address.commonBits(with: tuple.destination))
             if length > best?.length ?? -1 { best = (prefix.address, length) }
         }
-        return best?.address ?? all.first?.address
+        return best?.address ?? primaryAddress(of: interface, .ipv6)
     }
 }
 

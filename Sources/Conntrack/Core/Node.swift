@@ -32,8 +32,11 @@ public struct Node: ~Copyable {
     var settings: TrackerSettings
     var routing: Routing
     var plan: PathPlan
+    /// Where in the table's list the timeout policies of the ruleset begin.
+    private var firstTimeoutPolicy: UInt32 = 0
     var effects = RuleEffects()
     var transit = PacketInTransit()
+    var payload = PayloadInTransit()
     var reassembly: Reassembly
 
     public init(_ configuration: NodeConfiguration) {
@@ -45,14 +48,18 @@ public struct Node: ~Copyable {
         settings = TrackerSettings(sysctl, configuration.tickRate, configuration.profile)
         routing = Routing(configuration.interfaces)
         table = ConnectionTable(
-            limits: Limits(connections: sysctl.max, buckets: sysctl.roundedBuckets),
+            limits: Limits(
+                connections: sysctl.max, buckets: sysctl.roundedBuckets,
+                expectations: sysctl.expectMax),
             seed: configuration.seed, tickRate: configuration.tickRate)
+        table.expectationsHaveTimers = configuration.profile == .linux618
         kernelLog = KernelLog(
             namespaceInode: configuration.namespaceInode, profile: configuration.profile,
             burst: sysctl.messageBurst, costSeconds: sysctl.messageCost)
         plan = Self.plan(configuration.ruleset, configuration.tracking)
         reassembly = Reassembly(sysctl)
         updateExtensionParts()
+        addTimeoutPolicies()
     }
 
     private static func plan(_ ruleset: Ruleset, _ tracking: TrackingMode) -> PathPlan {
@@ -70,6 +77,7 @@ public struct Node: ~Copyable {
         configuration.sysctl = sysctl
         settings = TrackerSettings(sysctl, configuration.tickRate, configuration.profile)
         table.limits.connections = sysctl.max
+        table.limits.expectations = sysctl.expectMax
         table.resize(buckets: sysctl.roundedBuckets, at: Moment(now, configuration.tickRate))
         kernelLog.limit(burst: sysctl.messageBurst, costSeconds: sysctl.messageCost)
         updateExtensionParts()
@@ -83,8 +91,17 @@ public struct Node: ~Copyable {
         self.ruleset.learn(configuration.interfaces)
         configuration.ruleset = ruleset
         plan = Self.plan(ruleset, configuration.tracking)
+        addTimeoutPolicies()
         for (family, was) in zip(Family.allCases, tracked) where !was && isTracking(family) {
             table.forgetWindows(family, namespace)
+        }
+    }
+
+    /// Makes the ruleset's `ct timeout` objects; connections keep those of rulesets before.
+    private mutating func addTimeoutPolicies() {
+        firstTimeoutPolicy = UInt32(table.timeoutPolicies.count)
+        table.timeoutPolicies += ruleset.program.timeouts.map {
+            TimeoutPolicy($0, configuration.tickRate, configuration.profile)
         }
     }
 
@@ -112,13 +129,13 @@ public struct Node: ~Copyable {
         table.namespaces[Int(namespace.raw)].extensionParts = parts
     }
 
-    /// The port a search for a free one begins at instead of at random, while it is set.
+    /// The ports a search for a free one begins at instead of at random, while they are set.
     ///
-    /// A comparison with a recording sets it to what the kernel drew: the same draw must lead to
-    /// the same mapping.
-    public var portHint: UInt16? {
-        get { table.portHint }
-        set { table.portHint = newValue }
+    /// A comparison with the kernel sets them to what that drew: the same draw must lead to the
+    /// same mapping.
+    public var portHints: PortHints {
+        get { table.portHints }
+        set { table.portHints = newValue }
     }
 
     // MARK: What can be read
@@ -146,6 +163,9 @@ public struct Node: ~Copyable {
     /// Lets time pass up to and including `now`: the collector runs whenever it is due.
     public mutating func advance(to now: Instant) {
         let ticks = configuration.tickRate.ticks64(at: now)
+        if !table.expectations.isEmpty, table.expectationsHaveTimers {
+            table.expireExpectations(at: moment(now))
+        }
         while table.collector.nextRun <= ticks {
             table.collect(atTick: table.collector.nextRun)
         }
@@ -173,6 +193,7 @@ public struct Node: ~Copyable {
     ///
     /// Returns where the packet ended, or `nil` if it goes on.
     mutating func begin(_ packet: inout Packet, at now: Moment) -> PathEnd? {
+        packet.template = PacketTemplate()
         let steps = plan.range(of: .prerouting, packet.tuple.family)
         return run(steps, .prerouting, &packet, at: now) ?? route(&packet, at: now)
     }
@@ -207,14 +228,18 @@ public struct Node: ~Copyable {
         return run(stations, hook, &packet, at: now) ?? PathEnd(isLeaving ? .forwarded : .local)
     }
 
-    /// The packet's hold on its connection ends with its way.
+    /// The packet's hold on its connection ends with its way, and so do the hashes noted for it:
+    /// elsewhere it may have another tuple.
     mutating func letGo(_ packet: inout Packet) {
+        packet.knownHash = 0
+        packet.knownReplyHash = 0
         guard packet.connection != .none else { return }
         table.release(packet.connection)
         packet.connection = .none
     }
 
     /// Whether the packet may leave as it is, or in pieces.
+    @inline(__always)
     private func fits(_ packet: Packet, _ egress: InterfaceIndex) -> Bool {
         let limit = configuration.interfaces[Int(egress.raw)].mtu
         if Int(packet.networkByteCount) <= limit { return true }
@@ -242,6 +267,7 @@ public struct Node: ~Copyable {
                 case .accept, .map: continue
                 case .drop(let rule): return PathEnd(.dropped, .rule, rule)
                 case .reject(let answer, let rule):
+                    if answer == .tcpReset { closeReset(packet, at: now) }
                     return PathEnd(.dropped, .rejected, rule, answer: answer)
                 }
             case .track:
@@ -267,10 +293,26 @@ public struct Node: ~Copyable {
             chain.index, &packet, entry: entry, effects: &effects, dice: &table.dice,
             at: now.instant)
         if let mark = effects.connectionMark {
+            let hasChanged = effects.hasChangedMark
             effects.connectionMark = nil
+            effects.hasChangedMark = false
             table.setMark(mark, packet.connection)
+            if hasChanged, packet.connection != .none { table.note(.mark, packet.connection) }
         }
+        if effects.attaches { attach(packet, at: now) }
         if !effects.logs.isEmpty { writeRuleLogs(packet, hook, at: now) }
         return outcome
+    }
+
+    /// Gives the packet's connection what a chain's rules have set.
+    private mutating func attach(_ packet: Packet, at now: Moment) {
+        defer { effects.forgetAttachments() }
+        guard packet.connection != .none else { return }
+        if !effects.labels.isEmpty { table.addLabels(effects.labels, packet.connection) }
+        if let policy = effects.timeoutPolicy {
+            table.setTimeoutPolicy(
+                firstTimeoutPolicy + UInt32(policy), packet.connection, at: now)
+        }
+        if let helper = effects.helper { table.setHelper(helper, packet.connection) }
     }
 }

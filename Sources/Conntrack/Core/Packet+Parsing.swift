@@ -66,6 +66,7 @@ extension Packet {
         }
         if header.fragmentOffset != 0 {
             health.formUnion([.laterFragment, .noTuple])
+            readForRules(bytes.extracting(header.headerByteCount..<total))
             return
         }
         if header.moreFragments { health.insert(.firstFragment) }
@@ -91,11 +92,13 @@ extension Packet {
         typeOfService = header.trafficClass
         if chain.isUnskippable {
             health.insert(.noTuple)
+            if chain.isCut { health.insert(.noTransport) }
             return
         }
         if let fragment = chain.fragment {
             if fragment.offset != 0 {
                 health.formUnion([.laterFragment, .noTuple])
+                readLaterFragment(packet, chain)
                 return
             }
             if fragment.moreFragments { health.insert(.firstFragment) }
@@ -111,10 +114,7 @@ extension Packet {
         let segment = packet.extracting(layout.transportOffset..<packet.count)
         guard let parts = Self.parts(tuple.protocolNumber, tuple.family, segment) else {
             health.insert(.noTuple)
-            if tuple.hasIdentifier, segment.count >= 6 {
-                tuple.sourcePart = segment.bigEndianUInt16(at: 4)
-                tuple.destinationPart = segment.bigEndianUInt16(at: 0)
-            }
+            readForRules(segment)
             return
         }
         tuple.sourcePart = parts.source
@@ -129,6 +129,7 @@ extension Packet {
         case (IPProtocol.udp, _): readUDP(segment, verifies)
         case (IPProtocol.udpLite, _): readUDPLite(segment, verifies)
         case (IPProtocol.sctp, _): readSCTP(segment, verifies)
+        case (IPProtocol.gre, _): lengthField = Self.greVersion(segment)
         // NAT sums the message of an ICMP error itself, whatever the setting: spec nat.md §7.
         case (IPProtocol.icmp, .ipv4):
             if verifies || isError, Checksum.of(segment) != 0 { health.insert(.badChecksum) }
@@ -164,6 +165,11 @@ extension Packet {
         }
     }
 
+    /// The version field of a GRE header; 0 where it is cut off.
+    private static func greVersion(_ segment: Span<UInt8>) -> UInt16 {
+        segment.count >= 2 ? UInt16(segment[1] & 7) : 0
+    }
+
     private func sumIsGood(_ segment: Span<UInt8>) -> Bool {
         Checksum.transport(
             segment, tuple.family, source: tuple.source, destination: tuple.destination,
@@ -171,7 +177,7 @@ extension Packet {
     }
 
     private mutating func readTCP(_ segment: Span<UInt8>, _ verifies: Bool) {
-        guard let header = try? TCPHeader(parsing: segment) else { return }
+        guard let header = try? TCPHeader(parsing: segment) else { return readForRules(segment) }
         tcp.sequence = header.sequence
         tcp.acknowledgment = header.acknowledgment
         tcp.sackEdge = header.acknowledgment
@@ -277,6 +283,7 @@ extension Packet {
         quoted.sourcePart = parts.source
         quoted.destinationPart = parts.destination
         quotedByteCount = UInt16(clamping: segment.count)
+        if network.protocolNumber == IPProtocol.gre { lengthField = Self.greVersion(segment) }
         health.insert(.quotesTuple)
         layout.quotedOffset = start
         layout.quotedTransportOffset = start + transportOffset

@@ -15,6 +15,11 @@ enum PacketRewriter {
         if before.health.contains(.laterFragment) { return }
         rewriteTransport(
             before.tuple, after.tuple, at: layout.transportOffset, &bytes)
+        if before.tcp.sequence != after.tcp.sequence
+            || before.tcp.acknowledgment != after.tcp.acknowledgment
+        {
+            rewriteNumbers(before.tcp, after.tcp, at: layout.transportOffset, &bytes)
+        }
         if layout.quotedOffset != 0, before.quoted != after.quoted {
             rewriteQuotation(before, after, layout, &bytes)
         }
@@ -56,6 +61,19 @@ enum PacketRewriter {
         bytes.update(checksumAt: 10, change)
     }
 
+    /// The sequence numbers of a TCP header that helpers have shifted.
+    private static func rewriteNumbers(
+        _ before: TCPSegment, _ after: TCPSegment, at start: Int, _ bytes: inout [UInt8]
+    ) {
+        guard start + 20 <= bytes.count else { return }
+        var change = ChecksumChange()
+        change.replace(before.sequence, with: after.sequence)
+        change.replace(before.acknowledgment, with: after.acknowledgment)
+        bytes.setBigEndian(after.sequence, at: start + 4)
+        bytes.setBigEndian(after.acknowledgment, at: start + 8)
+        bytes.update(checksumAt: start + 16, change)
+    }
+
     /// Ports or id, and the transport checksum: also for a quoted packet that was cut short.
     private static func rewriteTransport(
         _ before: Tuple, _ after: Tuple, at start: Int, _ bytes: inout [UInt8]
@@ -75,15 +93,20 @@ enum PacketRewriter {
             bytes.setBigEndian(after.destinationPart, at: start + 2)
         } else if after.hasIdentifier {
             guard start + 8 <= bytes.count else { return }
-            change.replace(before.sourcePart, with: after.sourcePart)
-            bytes.setBigEndian(after.sourcePart, at: start + 4)
+            // The id of a node information query changes in the tuples only (observed on 6.18).
+            if after.family == .ipv4 || (128...129).contains(bytes[start]) {
+                change.replace(before.sourcePart, with: after.sourcePart)
+                bytes.setBigEndian(after.sourcePart, at: start + 4)
+            }
         }
         switch after.protocolNumber {
         case IPProtocol.tcp where start + 20 <= bytes.count:
             bytes.update(checksumAt: start + 16, change)
-        case IPProtocol.udp where start + 8 <= bytes.count,
-            IPProtocol.udpLite where start + 8 <= bytes.count:
+        case IPProtocol.udp where start + 8 <= bytes.count:
             bytes.update(udpChecksumAt: start + 6, change)
+        case IPProtocol.udpLite where start + 8 <= bytes.count:
+            let field = bytes.span.bigEndianUInt16(at: start + 6)
+            bytes.setBigEndian(change.appliedToUDPLite(field), at: start + 6)
         case IPProtocol.sctp where start + SCTPHeader.byteCount <= bytes.count:
             // Computed anew over what is there: a wrong one is mended, and that of a quoted packet
             // cut short becomes the CRC of the piece (observed on 6.18).

@@ -44,7 +44,8 @@ public struct Packet: Sendable, BitwiseCopyable {
     public var health: PacketHealth
     /// UDP: the length field.
     ///
-    /// UDP-Lite: the coverage field. SCTP and others: 0.
+    /// UDP-Lite: the coverage field. GRE, also where an ICMP error quotes it: the version. SCTP and
+    /// others: 0.
     public var lengthField: UInt16
     /// Bytes of the largest fragment, header included, of a packet put together from fragments.
     public var fragmentByteCount: UInt16
@@ -64,6 +65,12 @@ public struct Packet: Sendable, BitwiseCopyable {
     /// The connection the packet is attached to, from the tracker on.
     public var connection: Slot
     public var info: ConntrackInfo
+    /// What rules before the tracker have laid down for it.
+    public var template = PacketTemplate()
+    /// The hash of `tuple` outside all zones where a batch has computed it ahead; 0: unknown.
+    var knownHash: UInt32 = 0
+    /// The same of the inverted tuple.
+    var knownReplyHash: UInt32 = 0
 
     public init(tuple: Tuple, networkByteCount: UInt32, transportByteCount: UInt32) {
         self.tuple = tuple
@@ -126,6 +133,8 @@ public struct PacketHealth: OptionSet, Sendable, Hashable, BitwiseCopyable {
     public static let refusedOptions = PacketHealth(rawValue: 1 << 13)
     /// IPv4 options that are there at all: forwarding may change them.
     public static let options = PacketHealth(rawValue: 1 << 14)
+    /// An IPv6 packet whose transport protocol is unknown even to rules.
+    public static let noTransport = PacketHealth(rawValue: 1 << 15)
 }
 
 /// The fields of a TCP header that tracking reads.
@@ -143,6 +152,9 @@ public struct TCPSegment: Sendable, Hashable, BitwiseCopyable {
     /// The window-scale option's shift as sent; meaningful with `.windowScale`.
     public var windowScale: UInt8
     public var options: TCPOptionSet
+    /// What a helper's changes have added to the stream that is acknowledged here; the tracker
+    /// takes it off again.
+    var acknowledgedShift: UInt32 = 0
 
     public init() {
         sequence = 0

@@ -26,9 +26,19 @@ struct Routing: Sendable {
         }
     }
 
+    /// A route in the form most packets need: no 128-bit arithmetic.
+    private struct IPv4Route {
+        var network: UInt32
+        var mask: UInt32
+        var interface: InterfaceIndex
+    }
+
+    /// All routes, longest prefix first, and the IPv4 ones among them.
     private var routes: [Route] = []
+    private var ipv4Routes: [IPv4Route] = []
     private var localAddresses: [Prefix] = []
-    private var broadcasts: [Address] = []
+    private var ipv4LocalAddresses: [UInt32] = []
+    private var broadcasts: [UInt32] = []
     private var defaultInterface: InterfaceIndex = .none
     /// The interface named `lo`, if the node has one.
     private var loopback: InterfaceIndex = .none
@@ -43,7 +53,7 @@ struct Routing: Sendable {
                 prefixes.append((prefix, index))
                 guard prefix.family == .ipv4, prefix.length < 31 else { continue }
                 let mask = Address.mask(prefix: prefix.length, .ipv4).ipv4
-                broadcasts.append(Address(ipv4: prefix.address.ipv4 | ~mask))
+                broadcasts.append(prefix.address.ipv4 | ~mask)
             }
             for prefix in interface.routes {
                 prefixes.append((prefix, index))
@@ -55,6 +65,10 @@ struct Routing: Sendable {
         routes = prefixes.enumerated().sorted {
             ($1.element.prefix.length, $0.offset) < ($0.element.prefix.length, $1.offset)
         }.map { Route($0.element.prefix, $0.element.interface) }
+        ipv4Routes = routes.filter { $0.family == .ipv4 }.map {
+            IPv4Route(network: $0.network.ipv4, mask: $0.mask.ipv4, interface: $0.interface)
+        }
+        ipv4LocalAddresses = localAddresses.filter { $0.family == .ipv4 }.map(\.address.ipv4)
     }
 
     /// The interface a packet with this source comes in by, where nothing else says so.
@@ -76,7 +90,7 @@ struct Routing: Sendable {
         let isGroup =
             family == .ipv4
             ? destination.ipv4 >> 28 == 0xe || destination.ipv4 == UInt32.max
-                || broadcasts.contains(destination)
+                || Self.contains(broadcasts, destination.ipv4)
             : destination.high >> 56 == 0xff
         if isGroup || destination == .zero { return nil }
         if let route = route(to: destination, family) { return route }
@@ -99,8 +113,8 @@ struct Routing: Sendable {
         if source >> 24 == 127 || target >> 24 == 127 { return .martian }
         if target >> 28 == 0xe { return .none }  // No group has been joined.
         // The node's own addresses as a source pass, as with accept_local = 1: docs/deviations.md.
-        if broadcasts.contains(tuple.source) { return .martian }
-        if broadcasts.contains(tuple.destination) { return .local }
+        if Self.contains(broadcasts, source) { return .martian }
+        if Self.contains(broadcasts, target) { return .local }
         return unicast(tuple)
     }
 
@@ -124,10 +138,24 @@ struct Routing: Sendable {
     }
 
     private func isLocal(_ address: Address, _ family: Family) -> Bool {
-        localAddresses.contains { $0.address == address && $0.family == family }
+        if family == .ipv4 { return Self.contains(ipv4LocalAddresses, address.ipv4) }
+        return localAddresses.contains { $0.address == address && $0.family == family }
+    }
+
+    /// `contains` of the library asks through a witness table.
+    @inline(__always)
+    private static func contains(_ addresses: [UInt32], _ wanted: UInt32) -> Bool {
+        for address in addresses where address == wanted { return true }
+        return false
     }
 
     private func route(to address: Address, _ family: Family) -> InterfaceIndex? {
+        if family == .ipv4 {
+            for route in ipv4Routes where address.ipv4 & route.mask == route.network {
+                return route.interface
+            }
+            return nil
+        }
         for index in routes.indices
         where routes[index].family == family
             && address.masked(by: routes[index].mask) == routes[index].network

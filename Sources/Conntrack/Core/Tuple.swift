@@ -27,7 +27,8 @@ public struct Tuple: Hashable, Sendable, BitwiseCopyable {
         self.destinationPart = destinationPart
     }
 
-    public static let none = Tuple(.ipv4, 0, source: .zero, 0, destination: .zero, 0)
+    // Computed, like `Address.zero`: a stored constant is asked whether it has been made yet.
+    public static var none: Tuple { Tuple(.ipv4, 0, source: .zero, 0, destination: .zero, 0) }
 
     public var icmpType: UInt8 { UInt8(truncatingIfNeeded: destinationPart >> 8) }
     public var icmpCode: UInt8 { UInt8(truncatingIfNeeded: destinationPart) }

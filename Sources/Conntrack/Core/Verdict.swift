@@ -27,6 +27,7 @@ public enum DropReason: String, Sendable, Hashable, BitwiseCopyable {
     case refusedOptions = "ip_options"
     case tracker
     case natICMP = "nat_icmp_error"
+    case helper
 }
 
 /// A packet that left a node.
@@ -39,6 +40,12 @@ public struct Transmission: Sendable, Hashable {
         self.interface = interface
         self.bytes = bytes
     }
+}
+
+/// A stretch of a packet's payload that a helper has replaced.
+public struct PayloadChange: Sendable, Hashable {
+    public var before: [UInt8]
+    public var after: [UInt8]
 }
 
 /// What became of one packet that was given to a node as bytes.
@@ -54,6 +61,8 @@ public struct Delivery: Sendable {
     /// What a lookup of that tuple (for an ICMP error: of the flow it quotes) finds afterwards.
     public var entry: Entry?
     public var out: [Transmission]
+    /// What a helper changed in the payload.
+    public var payload: PayloadChange?
 
     public init(verdict: Verdict, info: ConntrackInfo, inInterface: InterfaceIndex) {
         self.verdict = verdict

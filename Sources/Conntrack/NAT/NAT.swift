@@ -59,15 +59,20 @@ enum NAT {
 
     /// Gives a packet the addresses its connection's mapping asks for at this hook.
     ///
+    /// Returns false if the packet must be dropped.
+    ///
     /// Kernel: `nf_nat_packet()`; spec nat.md §1.
     static func translate(
         _ packet: inout Packet, _ direction: Direction, _ kind: NATKind,
         in table: borrowing ConnectionTable
-    ) {
+    ) -> Bool {
         let status = table.records[packet.connection].status
-        guard status.contains(wantedBit(direction, kind)) else { return }
+        guard status.contains(wantedBit(direction, kind)) else { return true }
         guard let target = table.tuple(of: packet.connection, direction.opposite).inverted
-        else { return }
+        else { return true }
+        guard
+            isWritable(packet, packet.tuple, packet.transportByteCount, kind)
+        else { return false }
         switch kind {
         case .source:
             packet.tuple.source = target.source
@@ -80,6 +85,20 @@ enum NAT {
                 packet.tuple.destinationPart = target.destinationPart
             }
         }
+        return true
+    }
+
+    /// Whether the transport header of `tuple`, one of the packet's two, can be written to.
+    ///
+    /// Observed on 6.18: it wants the first eight bytes even where it changes nothing in them, as
+    /// in GRE, and where a destination changes it must know GRE's version.
+    private static func isWritable(
+        _ packet: Packet, _ tuple: Tuple, _ byteCount: UInt32, _ kind: NATKind
+    ) -> Bool {
+        guard tuple.protocolNumber != IPProtocol.gre else {
+            return byteCount >= 8 && (kind == .source || packet.lengthField <= 1)
+        }
+        return byteCount >= 8 || !(tuple.hasPorts || tuple.hasIdentifier)
     }
 
     /// The bit that makes a packet of this direction change at a hook of this kind.
@@ -108,11 +127,11 @@ enum NAT {
         guard status.contains(wantedBit(direction, kind)) else { return true }
         guard let target = table.tuple(of: packet.connection, direction.opposite).inverted
         else { return true }
-        // The quoted ports stand in the first eight bytes of a header that must be there.
-        if packet.quoted.hasPorts || packet.quoted.hasIdentifier, packet.quotedByteCount < 8 {
+        // Inside, everything runs the other way: what is a destination outside is a source there.
+        let inner: NATKind = kind == .source ? .destination : .source
+        guard isWritable(packet, packet.quoted, UInt32(packet.quotedByteCount), inner) else {
             return false
         }
-        // Inside, everything runs the other way: what is a destination outside is a source there.
         switch kind {
         case .source:
             packet.tuple.source = target.source
@@ -134,6 +153,7 @@ enum NAT {
 
 extension Tuple {
     /// Whether the protocol has one identifier for both ends instead of two ports.
+    @inline(__always)
     var hasIdentifier: Bool {
         (protocolNumber == IPProtocol.icmp && family == .ipv4)
             || (protocolNumber == IPProtocol.icmpv6 && family == .ipv6)

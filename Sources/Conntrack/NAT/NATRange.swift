@@ -41,6 +41,14 @@ public struct NATRange: Sendable, Hashable, BitwiseCopyable {
         basePort = 0
         flags = []
     }
+
+    /// Exactly one address.
+    init(to address: Address) {
+        self.init()
+        flags = .addresses
+        firstAddress = address
+        lastAddress = address
+    }
 }
 
 /// What a nat rule asks for.

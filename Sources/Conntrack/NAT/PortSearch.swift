@@ -3,6 +3,17 @@ internal import Wire
 // The search for a free port or id: spec nat.md §3.2 and §3.3. At most 248 probes, so that a range
 // nearly used up can fail although it has free ports left.
 
+/// Ports (or ICMP ids) known to have been drawn elsewhere.
+public struct PortHints: Sendable, Hashable, BitwiseCopyable {
+    public var source: UInt16?
+    public var destination: UInt16?
+
+    public init(source: UInt16? = nil, destination: UInt16? = nil) {
+        self.source = source
+        self.destination = destination
+    }
+}
+
 enum PortSearch {
     /// Rounds with this many attempts left may evict a closed connection.
     private static let evictionAttempts: UInt32 = 32
@@ -24,7 +35,7 @@ enum PortSearch {
         if range.flags.contains(.shifted) {
             offset = present &- range.basePort
         } else if kind == .source || range.flags.contains(.random) {
-            offset = table.drawOffset(from: first, size: size)
+            offset = table.drawOffset(kind, from: first, size: size)
         } else {
             offset = 0
         }
@@ -111,9 +122,12 @@ extension ConnectionTable {
     mutating func drawNumber() -> UInt64 { dice.next() }
 
     /// Where a search begins: at random, or at the port that a recording says was chosen.
-    fileprivate mutating func drawOffset(from first: UInt32, size: UInt32) -> UInt16 {
+    fileprivate mutating func drawOffset(
+        _ kind: NATKind, from first: UInt32, size: UInt32
+    ) -> UInt16 {
         let drawn = dice.nextUInt16()
-        guard let port = portHint, UInt32(port) >= first, UInt32(port) < first + size else {
+        let hint = kind == .source ? portHints.source : portHints.destination
+        guard let port = hint, UInt32(port) >= first, UInt32(port) < first + size else {
             return drawn
         }
         return UInt16(truncatingIfNeeded: UInt32(port) - first)

@@ -34,6 +34,13 @@ public struct Entry: Sendable, Hashable, BitwiseCopyable {
     /// Meaningful in DESTROY events.
     public var stop: Instant
     public var identifier: UInt32
+    public var labels = LabelSet()
+    /// The helper that reads its payload.
+    public var helper: HelperKind?
+    /// The helper that expected it.
+    public var masterHelper: HelperKind?
+    /// What holds it in existence, as `use=` prints it.
+    public var useCount: UInt32 = 1
 
     public var family: Family { original.family }
     public var protocolNumber: UInt8 { original.protocolNumber }

@@ -29,9 +29,11 @@ struct EntryText {
         appendFlag()
         appendMarkAndZone()
         appendAge()
+        appendHelper()
         switch kind {
-        case .listing: text += "use=1 "
-        case .proc: text += "use=2 "  // The reader holds a reference of its own.
+        case .listing: text += "use=\(entry.useCount) "
+        // The reader holds a reference of its own.
+        case .proc: text += "use=\(entry.useCount &+ 1) "
         case .event: break
         }
         if options.contains(.id) { text += "id=\(entry.identifier) " }
@@ -154,6 +156,12 @@ struct EntryText {
         guard options.contains(.kernelTimestamp) else { return }
         text += "[start=\(base.dateText(entry.start))] "
         if isDestroy { text += "[stop=\(base.dateText(entry.stop))] " }
+    }
+
+    /// Neither /proc nor a DESTROY names the helper.
+    private mutating func appendHelper() {
+        guard let helper = entry.helper, !isProc, !isDestroy else { return }
+        text += "helper=\(helper.name) "
     }
 
     var isDestroy: Bool {

@@ -20,7 +20,9 @@ extension Listing {
         if case .event(let event, _) = kind { line = "<flow type=\"\(event.xmlName)\">" }
         line += direction("original", entry.original, text)
         line += direction("reply", entry.reply, text)
-        return line + independent(text) + "</flow>"
+        line += independent(text)
+        if let helper = entry.helper, !text.isDestroy { line += "<helper>\(helper.name)</helper>" }
+        return line + "</flow>"
     }
 
     private func direction(_ name: String, _ tuple: Tuple, _ text: EntryText) -> String {
@@ -64,7 +66,7 @@ extension Listing {
         if entry.zoneOriginal == entry.zoneReply, entry.zoneOriginal != 0 {
             part += "<zone>\(entry.zoneOriginal)</zone>"
         }
-        if case .listing = text.kind { part += "<use>1</use>" }
+        if case .listing = text.kind { part += "<use>\(entry.useCount)</use>" }
         part += "<id>\(entry.identifier)</id>"
         if entry.status.contains(.assured) { part += "<assured/>" }
         if !entry.status.contains(.seenReply) { part += "<unreplied/>" }

@@ -44,6 +44,8 @@ public struct Journal: Sendable {
     public var wantsRemarks = false
     public internal(set) var events: [ConntrackEvent] = []
     public internal(set) var remarks: [TrackerRemark] = []
+    /// What `conntrack -E expect` prints a line for.
+    public internal(set) var expectationEvents: [ExpectationEvent] = []
     /// Entries removed from the table, for whatever reason.
     public internal(set) var removedCount = 0
 
@@ -53,6 +55,7 @@ public struct Journal: Sendable {
     public mutating func clear() {
         if !events.isEmpty { events.removeAll(keepingCapacity: true) }
         if !remarks.isEmpty { remarks.removeAll(keepingCapacity: true) }
+        if !expectationEvents.isEmpty { expectationEvents.removeAll(keepingCapacity: true) }
         removedCount = 0
     }
 }

@@ -68,12 +68,22 @@ public struct KernelLog: Sendable {
 
     /// Says that a packet was refused because the table is full, unless the limiter forbids it.
     public mutating func tableFull(at now: Instant) {
+        appendLimited(tableFullText, at: now)
+    }
+
+    /// Says that an expectation was refused because there are too many, unless the limiter forbids
+    /// it.
+    mutating func expectationTableFull(at now: Instant) {
+        appendLimited("nf_conntrack: nf_conntrack: expectation table full", at: now)
+    }
+
+    private mutating func appendLimited(_ text: String, at now: Instant) {
         let answer = limiter.ask(at: now)
         if answer.maySpeak { tableFullCount += 1 } else { suppressedCount += 1 }
         if answer.suppressedCount > 0 {
             append("net_ratelimit: \(answer.suppressedCount) callbacks suppressed", at: now)
         }
-        if answer.maySpeak { append(tableFullText, at: now) }
+        if answer.maySpeak { append(text, at: now) }
     }
 
     /// Writes a line that nothing limits.

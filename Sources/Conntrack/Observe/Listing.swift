@@ -58,8 +58,10 @@ public struct Listing: Sendable {
     /// `hasTags`: whether netlink sent the verification tags of SCTP.
     func saveLine(_ entry: Entry, hasTags: Bool) -> String {
         var line = "-A -t \(base.seconds(entry.remainingTicks)) -u "
-        let status = [(Status.seenReply, "SEEN_REPLY"), (.assured, "ASSURED")]
-            .filter { entry.status.contains($0.0) }.map(\.1)
+        let status = [
+            (Status.expected, "EXPECTED"), (.seenReply, "SEEN_REPLY"), (.assured, "ASSURED"),
+        ]
+        .filter { entry.status.contains($0.0) }.map(\.1)
         line += status.isEmpty ? "UNSET" : status.joined(separator: ",")
         if entry.zoneOriginal != entry.zoneReply {
             if entry.zoneOriginal != 0 { line += " --orig-zone \(entry.zoneOriginal)" }

@@ -5,7 +5,12 @@ import Wire
 
 extension TrackerRemark {
     /// `nf_ct_proto_6: invalid new`: the line's beginning, up to the packet dump.
-    public var line: String { "nf_ct_proto_\(protocolNumber): \(text.words)" }
+    public var line: String {
+        if let helper = text.helper {
+            return "nf_ct_\(helper.name): dropping packet: \(text.words)"
+        }
+        return "nf_ct_proto_\(protocolNumber): \(text.words)"
+    }
 
     /// The whole line as it stands in the kernel log, `dump` being what `PacketDump` made.
     public func logLine(dump: String) -> String {
@@ -31,10 +36,23 @@ extension TrackerRemark.Text {
         case .redirectWithoutOptions: "redirect without options"
         case .coverage: "invalid checksum coverage"
         case .checksumMissing: "checksum missing"
+        case .helperLineCut(_, let word): "partial matching of `\(word.text)'"
+        case .helperCannotExpect: "cannot add expectation"
+        case .helperNoPort: "all ports in use"
         case .sctpShortPacket, .sctpBadCRC, .sctpChunks, .sctpInvalidState,
             .sctpVerificationTag:
             sctpWords
         default: tcpWords
+        }
+    }
+
+    /// The helper that says it, which is no tracker.
+    var helper: HelperKind? {
+        switch self {
+        case .helperLineCut(let helper, _), .helperCannotExpect(let helper),
+            .helperNoPort(let helper):
+            helper
+        default: nil
         }
     }
 

@@ -38,6 +38,10 @@ public struct TrackerRemark: Sendable, Hashable, BitwiseCopyable {
         case sctpChunks(SCTPDefect)
         case sctpInvalidState(old: UInt8, Direction, type: UInt8)
         case sctpVerificationTag(found: UInt32, expected: UInt32, Direction)
+        /// A helper's line that does not end where it should, or says what it cannot say.
+        case helperLineCut(HelperKind, FTPWord)
+        case helperCannotExpect(HelperKind)
+        case helperNoPort(HelperKind)
     }
 
     public var protocolNumber: UInt8

@@ -58,11 +58,44 @@ public struct BaseChain: Sendable, Hashable {
 /// The node carries it out.
 public struct RuleEffects: Sendable {
     /// `ct mark set`: the new mark of the packet's connection.
-    public var connectionMark: UInt32?
+    public var connectionMark: UInt32? {
+        didSet { if let oldValue, oldValue != connectionMark { hasChangedMark = true } }
+    }
+    /// The mark was set to one value and then to another: a change, even if back to what it was.
+    var hasChangedMark = false
     /// `log`: lines for the kernel log.
     public var logs: [RuleLog] = []
+    /// `ct label set`, `ct timeout set` and `ct helper set`: what the connection gets.
+    private(set) var labels = LabelSet()
+    private(set) var timeoutPolicy: Int32?
+    private(set) var helper: HelperKind?
+    /// Whether it gets any of the three.
+    private(set) var attaches = false
 
     public init() {}
+
+    mutating func add(_ labels: LabelSet) {
+        self.labels.formUnion(labels)
+        attaches = true
+    }
+
+    mutating func setTimeoutPolicy(_ index: Int32) {
+        timeoutPolicy = index
+        attaches = true
+    }
+
+    /// The first helper stays.
+    mutating func setHelper(_ helper: HelperKind) {
+        self.helper = self.helper ?? helper
+        attaches = true
+    }
+
+    mutating func forgetAttachments() {
+        labels = LabelSet()
+        timeoutPolicy = nil
+        helper = nil
+        attaches = false
+    }
 }
 
 /// A compiled ruleset: base chains by hook and family, and the rules behind them.

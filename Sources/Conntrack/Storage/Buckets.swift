@@ -1,3 +1,5 @@
+internal import CMemoryHints
+
 /// A fixed array of plain values: hash heads.
 ///
 /// Its length changes only by making another one.
@@ -9,7 +11,9 @@ struct Buckets<Head: BitwiseCopyable>: ~Copyable {
     init(repeating head: Head, count: UInt32) {
         self.count = count
         let raw = UnsafeMutableRawPointer.allocate(
-            byteCount: Int(count) * MemoryLayout<Head>.stride, alignment: 64)
+            byteCount: Int(count) * MemoryLayout<Head>.stride,
+            alignment: HugePages.alignment(Int(count) * MemoryLayout<Head>.stride))
+        unsafe HugePages.advise(raw, Int(count) * MemoryLayout<Head>.stride)
         unsafe base = raw.bindMemory(to: Head.self, capacity: Int(count))
         unsafe base.initialize(repeating: head, count: Int(count))
     }
@@ -22,6 +26,13 @@ struct Buckets<Head: BitwiseCopyable>: ~Copyable {
     @inline(__always)
     func bucket(of hash: UInt32) -> UInt32 {
         UInt32(truncatingIfNeeded: (UInt64(hash) &* UInt64(count)) >> 32)
+    }
+
+    /// Brings a head into the cache before it is needed.
+    @inline(__always)
+    func prefetch(_ bucket: UInt32) {
+        guard bucket < count else { return }
+        unsafe ctlab_prefetch(base + Int(bucket))
     }
 
     subscript(bucket: UInt32) -> Head {

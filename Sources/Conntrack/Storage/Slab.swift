@@ -1,3 +1,5 @@
+internal import CMemoryHints
+
 // The only unsafe memory of the model. A slab hands out places in one growing block by 32-bit
 // index; everybody else sees the subscripts. Freed places are reused newest first, as the kernel's
 // slab allocator does, and a place once used is never handed back before the slab goes.
@@ -13,6 +15,8 @@ struct Slab<Element: BitwiseCopyable>: ~Copyable {
     /// Places ever handed out: the high-water mark.
     private(set) var reach: Int = 0
     private var free: [UInt32] = []
+    /// How many insertions ahead a freed place is fetched.
+    private static var placesAhead: Int { 3 }
 
     /// Reserves room for `capacity` elements.
     ///
@@ -34,6 +38,9 @@ struct Slab<Element: BitwiseCopyable>: ~Copyable {
     mutating func insert(_ element: Element) -> UInt32 {
         if let index = free.popLast() {
             unsafe base[Int(index)] = element
+            // In a table in use the next places to hand out lie anywhere.
+            let ahead = free.count - Self.placesAhead
+            if ahead >= 0 { unsafe ctlab_prefetch(base + Int(free[ahead])) }
             return index
         }
         if reach == capacity { grow() }
@@ -45,6 +52,13 @@ struct Slab<Element: BitwiseCopyable>: ~Copyable {
 
     mutating func release(_ index: UInt32) {
         free.append(index)
+    }
+
+    /// Brings an element into the cache before it is needed.
+    @inline(__always)
+    func prefetch(_ slot: Slot) {
+        guard Int(slot.index) < reach else { return }
+        unsafe ctlab_prefetch(base + Int(slot.index))
     }
 
     subscript(index: UInt32) -> Element {
@@ -83,9 +97,26 @@ struct Slab<Element: BitwiseCopyable>: ~Copyable {
     }
 
     private static func allocate(_ count: Int) -> UnsafeMutablePointer<Element> {
-        // A cache line each: a 64-byte element never straddles two.
+        let byteCount = count * MemoryLayout<Element>.stride
         let raw = UnsafeMutableRawPointer.allocate(
-            byteCount: count * MemoryLayout<Element>.stride, alignment: 64)
+            byteCount: byteCount, alignment: HugePages.alignment(byteCount))
+        unsafe HugePages.advise(raw, byteCount)
         return unsafe raw.bindMemory(to: Element.self, capacity: count)
+    }
+}
+
+/// Large pages for large blocks.
+///
+/// A small block keeps ordinary pages: it would pay for 2 MiB at its first element.
+enum HugePages {
+    private static let size = 2 << 20
+    private static let smallestBlock = 8 << 20
+
+    /// Otherwise a cache line: a 64-byte element never straddles two.
+    static func alignment(_ byteCount: Int) -> Int { byteCount < smallestBlock ? 64 : size }
+
+    static func advise(_ base: UnsafeMutableRawPointer, _ byteCount: Int) {
+        guard byteCount >= smallestBlock else { return }
+        unsafe ctlab_advise_huge_pages(base, byteCount)
     }
 }

@@ -117,6 +117,9 @@ extension ConnectionTable {
                     if delete(slot, at: now) { removed += 1 }
                     continue
                 }
+                if !expectationsHaveTimers, record.status.contains(.helper) {
+                    expireExpectations(of: slot, at: now)
+                }
                 let life = Int64(
                     min(max(remaining, Int32(collector.shortestInterval)), collector.longestLife))
                 collector.seen &+= 1
@@ -144,7 +147,7 @@ extension ConnectionTable {
     }
 
     /// Whether the collector may take a live connection from a nearly full namespace: spec gc.md §3.
-    private func mayGo(_ record: ConnectionRecord, _ slot: Slot, _ ceiling: UInt32) -> Bool {
+    func mayGo(_ record: ConnectionRecord, _ slot: Slot, _ ceiling: UInt32) -> Bool {
         guard ceiling != 0, !record.status.contains(.dying),
             namespaces[Int(record.namespace.raw)].count >= ceiling
         else { return false }

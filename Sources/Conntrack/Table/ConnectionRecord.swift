@@ -118,6 +118,7 @@ struct ConnectionExtension: BitwiseCopyable {
         static let timestamp = Parts(rawValue: 2)
         static let events = Parts(rawValue: 4)
         static let nat = Parts(rawValue: 8)
+        static let attachments = Parts(rawValue: 16)
     }
 
     var packetsOriginal: UInt64 = 0
@@ -129,6 +130,8 @@ struct ConnectionExtension: BitwiseCopyable {
     var parts: Parts
     /// Masquerade: the egress interface it was made for.
     var masqueradeInterface: InterfaceIndex = .none
+    /// Index of the side block; meaningful with `.attachments`.
+    var attachments = UInt32.max
 }
 
 /// Changes that wait for the packet to leave the last hook, to become one message.
@@ -142,6 +145,7 @@ struct PendingEvents: OptionSet, BitwiseCopyable {
     static let protocolInfo = PendingEvents(rawValue: 1 << 4)
     static let helper = PendingEvents(rawValue: 1 << 5)
     static let mark = PendingEvents(rawValue: 1 << 6)
+    static let labels = PendingEvents(rawValue: 1 << 7)
 }
 
 /// A network namespace of the machine the table belongs to; 0 is the first one made.

@@ -16,11 +16,15 @@ extension ConnectionTable {
     /// Enters an unconfirmed connection into the table.
     ///
     /// `allowsClash`: the protocol lets two packets of one flow race (UDP, UDP-Lite, GRE, generic).
+    /// `knownReplyHash`: the hash of the inverted original tuple outside all zones if the caller has
+    /// it, else 0; not used where translation or a zone made another one of it.
+    ///
     /// Counts `insert_failed`, `drop`, `chaintoolong` and `clash_resolve` itself.
     ///
     /// Kernel: `__nf_conntrack_confirm()`.
-    public mutating func confirm(_ slot: Slot, allowsClash: Bool, at now: Moment) -> ConfirmOutcome
-    {
+    public mutating func confirm(
+        _ slot: Slot, allowsClash: Bool, knownReplyHash: UInt32 = 0, at now: Moment
+    ) -> ConfirmOutcome {
         let home = Int(records[slot].namespace.raw)
         if records[slot].status.contains(.dying) {
             namespaces[home].counters.insertFailed &+= 1
@@ -28,7 +32,12 @@ extension ConnectionTable {
         }
         let original = tuple(of: slot, .original)
         let reply = tuple(of: slot, .reply)
-        let replyHash = hash(reply, zone: records[slot].zoneReply, records[slot].namespace)
+        let isKnown =
+            knownReplyHash != 0 && records[slot].zoneReply == 0 && reply == original.inverted
+        let replyHash =
+            isKnown
+            ? knownReplyHash
+            : hash(reply, zone: records[slot].zoneReply, records[slot].namespace)
         records[slot].hashReply = replyHash
         let originalHash = records[slot].hashOriginal
         var limit: UInt32? = nil  // Drawn once, when a chain is long enough for it to matter.

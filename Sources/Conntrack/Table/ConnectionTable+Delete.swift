@@ -15,11 +15,13 @@ extension ConnectionTable {
                 extensions[index].stop = expiry(of: slot, at: now)
             }
             if extensions[index].parts.contains(.events), journal.isListening {
+                var entry = entry(slot, at: now)
+                entry.labels = LabelSet()
                 journal.events.append(
-                    ConntrackEvent(
-                        .destroy, entry(slot, at: now), hasProtocolPart: true, at: now.instant))
+                    ConntrackEvent(.destroy, entry, hasProtocolPart: true, at: now.instant))
             }
         }
+        if records[slot].status.contains(.helper) { forgetExpectations(of: slot, at: now) }
         journal.removedCount += 1
         if !records[slot].status.contains(.natClash) { unlink(slot, .original) }
         unlink(slot, .reply)
@@ -79,6 +81,7 @@ extension ConnectionTable {
     mutating func dropEarly(
         near hash: UInt32, _ namespace: NamespaceIndex, at now: Moment
     ) -> Bool {
+        if let evictionHint { return dropHinted(evictionHint, near: hash, namespace, at: now) }
         var bucket = buckets.bucket(of: hash)
         for _ in 0..<min(Limits.earlyDropBuckets, buckets.count) {
             var dropped: UInt32 = 0

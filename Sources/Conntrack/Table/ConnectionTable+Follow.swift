@@ -6,13 +6,40 @@ extension ConnectionTable {
     /// Lets the protocol's state machine look at a packet of a connection.
     @inline(__always)
     mutating func follow(
-        _ packet: Packet, _ direction: Direction, isNew: Bool,
+        _ packet: inout Packet, _ direction: Direction, isNew: Bool,
         settings: borrowing TrackerSettings, at now: Moment
     ) -> TrackerResult {
         let slot = packet.connection
+        if records[slot].extensionIndex != UInt32.max, let index = attachments(of: slot) {
+            return follow(
+                &packet, direction, isNew: isNew, attached[index], settings: settings, at: now)
+        }
         return Trackers.update(
-            &states[slot], packet, direction, isNew: isNew, status: records[slot].status,
+            &states[slot], &packet, direction, isNew: isNew, status: records[slot].status,
             remaining: records[slot].deadline.ticks(after: now.tick), settings: settings,
+            at: now.tick)
+    }
+
+    /// The same for a connection that may have a timeout policy of its own, or sequence numbers
+    /// that its helper has shifted.
+    @inline(never)
+    private mutating func follow(
+        _ packet: inout Packet, _ direction: Direction, isNew: Bool,
+        _ attachments: ConnectionAttachments, settings: borrowing TrackerSettings, at now: Moment
+    ) -> TrackerResult {
+        let slot = packet.connection
+        if records[slot].status.contains(.sequenceAdjust) {
+            // The sender acknowledges the other's stream as it was changed for it.
+            packet.tcp.acknowledgedShift = attachments[shift: direction.opposite].offset(
+                at: packet.tcp.acknowledgment &- 1)
+        }
+        let policy = attachments.timeoutPolicy
+        let own =
+            policy == UInt32.max
+            ? copy settings : timeoutPolicies[Int(policy)].applied(to: settings)
+        return Trackers.update(
+            &states[slot], &packet, direction, isNew: isNew, status: records[slot].status,
+            remaining: records[slot].deadline.ticks(after: now.tick), settings: own,
             at: now.tick)
     }
 

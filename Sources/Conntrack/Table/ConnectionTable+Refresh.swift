@@ -11,7 +11,8 @@ extension ConnectionTable {
             return
         }
         records[slot].deadline = now.tick + timeout
-        if timeout < ExpiryBound.horizon { noteEarlier(slot, at: now) }
+        // A policy's number beyond 2^31 ticks is a time that is over.
+        if Int32(bitPattern: timeout) < Int32(ExpiryBound.horizon) { noteEarlier(slot, at: now) }
     }
 
     /// Tells both chains that a connection's end came nearer than their summaries may assume.
@@ -55,9 +56,12 @@ extension ConnectionTable {
             journal.isListening, !records[slot].status.contains(.dying)
         else { return }
         let isNew = !pending.isDisjoint(with: [.new, .related])
+        var entry = entry(slot, at: now)
+        // Observed on 6.18: only a message about labels carries them.
+        if !pending.contains(.labels) { entry.labels = LabelSet() }
         journal.events.append(
             ConntrackEvent(
-                isNew ? .new : .update, entry(slot, at: now),
+                isNew ? .new : .update, entry,
                 hasProtocolPart: isNew || pending.contains(.protocolInfo), at: now.instant))
     }
 
@@ -98,6 +102,7 @@ extension ConnectionTable {
         entry.hasTimestamp = block.parts.contains(.timestamp)
         entry.start = block.start
         entry.stop = block.stop
+        if block.parts.contains(.attachments) { describe(attached[block.attachments], in: &entry) }
         return entry
     }
 

@@ -47,7 +47,7 @@ enum TCPTracker {
     ///
     /// Kernel: `nf_conntrack_tcp_packet()`; spec tcp.md §2-§8.
     static func update(
-        _ record: inout TCPRecord, _ packet: Packet, _ direction: Direction, isNew: Bool,
+        _ record: inout TCPRecord, _ packet: inout Packet, _ direction: Direction, isNew: Bool,
         status: Status, remaining: Int32, settings: borrowing TrackerSettings
     ) -> TrackerResult {
         // A header that is not there leaves nothing to remark on.
@@ -124,6 +124,7 @@ enum TCPTracker {
     }
 
     /// Spec tcp.md §3, in the kernel's order; `nil` for a header that may be looked at.
+    @inline(__always)
     private static func defect(
         of packet: Packet, verifiesChecksum: Bool
     ) -> TrackerRemark.Text? {

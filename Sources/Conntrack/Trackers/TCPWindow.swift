@@ -46,8 +46,9 @@ enum TCPWindow {
             record[view.direction] = me
             record[view.direction.opposite] = peer
         }
-        var ack = view.segment.acknowledgment
-        var sack = peer.flags.contains(.sackPermitted) ? view.segment.sackEdge : ack
+        let shift = view.segment.acknowledgedShift
+        var ack = view.segment.acknowledgment &- shift
+        var sack = peer.flags.contains(.sackPermitted) ? view.segment.sackEdge &- shift : ack
 
         if me.maxWindow == 0 {
             if view.hasSyn {

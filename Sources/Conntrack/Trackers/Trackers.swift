@@ -3,14 +3,17 @@ internal import Wire
 /// Which protocol does what: the one place that maps a protocol number to its state machine.
 enum Trackers {
     /// Runs the protocol's state machine for a packet of a connection.
+    ///
+    /// No tracker changes the packet; it is `inout` here and in TCP because a large value handed
+    /// over otherwise is copied whole.
     static func update(
-        _ state: inout ConnectionState, _ packet: Packet, _ direction: Direction, isNew: Bool,
+        _ state: inout ConnectionState, _ packet: inout Packet, _ direction: Direction, isNew: Bool,
         status: Status, remaining: Int32, settings: borrowing TrackerSettings, at now: Tick
     ) -> TrackerResult {
         switch (packet.tuple.protocolNumber, packet.tuple.family) {
         case (IPProtocol.tcp, _):
             return TCPTracker.update(
-                &state.tcp, packet, direction, isNew: isNew, status: status,
+                &state.tcp, &packet, direction, isNew: isNew, status: status,
                 remaining: remaining, settings: settings)
         case (IPProtocol.udp, _):
             var streamStart = state.streamStart

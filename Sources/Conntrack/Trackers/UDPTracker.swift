@@ -8,6 +8,7 @@ enum UDPTracker {
     /// packet.
     ///
     /// Kernel: `nf_conntrack_udp_packet()`.
+    @inline(__always)
     static func update(
         _ streamStart: inout Tick, _ packet: Packet, isNew: Bool, status: Status,
         settings: borrowing TrackerSettings, at now: Tick
@@ -19,6 +20,7 @@ enum UDPTracker {
         return .refresh(settings.udpStream, assured: !status.contains(.natClash))
     }
 
+    @inline(__always)
     private static func defect(
         of packet: Packet, _ verifiesChecksum: Bool
     ) -> TrackerRemark.Text? {

@@ -24,21 +24,25 @@ public struct MemoryEstimate: Sendable, Hashable {
         let arrivals = scenario.workloads.reduce(0.0) { $0 + $1.flowCount(in: scenario.duration) }
         var tables = 0.0
         for node in scenario.topology.nodes where node.tracking != .none {
-            let initial = node.initialEntries.reduce(0.0) { $0 + Double($1.count) }
+            let initial =
+                node.initialEntries.reduce(0.0) { $0 + Double($1.count) }
                 + Double((node.savedTable?.text.utf8.count ?? 0) / 100)
             let wanted = initial + arrivals
             let limit = Self.largestTable(of: node, in: scenario)
             let entries = min(wanted, limit ?? wanted)
-            let table = entries * Self.entryByteCount
+            let table =
+                entries * Self.entryByteCount
                 + Double(node.sysctl.roundedBuckets) * Self.bucketByteCount
             tables += table * Double(node.replicas ?? 1)
         }
         let alive = scenario.workloads.reduce(0.0) { $0 + $1.aliveCount(in: scenario.duration) }
         let flows = min(alive, Double(scenario.bounds.flows)) * Self.flowByteCount
-        let samples = Double(scenario.duration.nanoseconds)
+        let samples =
+            Double(scenario.duration.nanoseconds)
             / Double(max(1, scenario.sampleInterval.nanoseconds))
         let catalogue = SeriesCatalogue(scenario)
-        let count = catalogue.nodes.reduce(0) { $0 + catalogue.metrics(of: $1).count }
+        let count =
+            catalogue.nodes.reduce(0) { $0 + catalogue.metrics(of: $1).count }
             + catalogue.workloads.count * SeriesCatalogue.workload.count
         self.tables = Self.whole(tables)
         self.flows = Self.whole(flows)
@@ -50,8 +54,10 @@ public struct MemoryEstimate: Sendable, Hashable {
         var limits = [Double(node.sysctl.max)]
         for event in scenario.timeline {
             guard case .sysctl(let changes) = event.verb else { continue }
-            limits += changes.filter { $0.node.hasPrefix(node.name) && $0.name.hasSuffix("conntrack_max") }
-                .compactMap { Double($0.value) }
+            limits += changes.filter {
+                $0.node.hasPrefix(node.name) && $0.name.hasSuffix("conntrack_max")
+            }
+            .compactMap { Double($0.value) }
         }
         return limits.contains(0) ? nil : limits.max()
     }
@@ -82,7 +88,9 @@ extension Scenario.Workload {
             if case .flows(let flow) = kind { life += min(flow.hold.mean / 1e9, seconds) }
             count = held * max(1, seconds / life)
         }
-        if case .flows(let flow) = kind, flow.sourcePort == .perPacket { count *= flow.requests.mean }
+        if case .flows(let flow) = kind, flow.sourcePort == .perPacket {
+            count *= flow.requests.mean
+        }
         return min(count, total.map(Double.init) ?? .infinity)
     }
 

@@ -69,7 +69,9 @@ struct RouteWalk {
 
     /// The members a packet for `prefix` passes from `start` on, up to its owner, a dead end, or
     /// the member it meets a second time.
-    func path(from start: Int, to prefix: Prefix, _ distance: [Int?]) -> (members: [Int], loops: Bool) {
+    func path(from start: Int, to prefix: Prefix, _ distance: [Int?]) -> (
+        members: [Int], loops: Bool
+    ) {
         var path = [start]
         var here = start
         while distance[here] != 0 {
@@ -86,7 +88,9 @@ struct RouteWalk {
             layout.members[member].name, topology.nodes[layout.members[member].node].name,
         ]
         let route = topology.routes
-            .filter { names.contains($0.node) && $0.destination.contains(prefix.address, prefix.family) }
+            .filter {
+                names.contains($0.node) && $0.destination.contains(prefix.address, prefix.family)
+            }
             .max { $0.destination.length < $1.destination.length }
         if let route {
             guard let via = route.via else { return nil }

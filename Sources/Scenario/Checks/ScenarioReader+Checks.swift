@@ -6,26 +6,30 @@ import Yams
 
 extension ScenarioReader {
     mutating func checkAll() {
+        let findingsBefore = findings.count
         checkPools()
         let layout = result.topology.layout
         checkSize(layout)
+        places.hasBadTopology = places.hasBadTopology || findings.count > findingsBefore
         checkRules(layout)
         checkMembers()
         checkTimes()
         checkServices()
-        // What follows leans on names and links that resolve.
-        guard findings.isEmpty else { return }
-        checkRouting(layout)
-        checkLoads(layout)
-        checkSweepPaths()
+        // Paths lean on nodes and links that could be read; a sweep on all the rest.
+        if !places.hasBadTopology {
+            checkRouting(layout)
+            checkLoads(layout)
+        }
         checkExpectations()
+        if findings.isEmpty { checkSweepPaths() }
     }
 
     // MARK: Nodes
 
     private mutating func checkPools() {
         for node in result.topology.nodes {
-            guard let replicas = node.replicas, !node.sharesAddresses, let place = places.nodes[node.name]
+            guard let replicas = node.replicas, !node.sharesAddresses,
+                let place = places.nodes[node.name]
             else { continue }
             for family in Family.allCases {
                 let pools = node.addresses.filter { $0.family == family }
@@ -52,7 +56,8 @@ extension ScenarioReader {
             report(
                 places.nodes[name] ?? document.root,
                 found: "\(member.interfaces.count) interfaces of '\(name)'",
-                expected: "at most \(ScenarioLimits.linksPerNode); links may share one: '\(name):lan'")
+                expected:
+                    "at most \(ScenarioLimits.linksPerNode); links may share one: '\(name):lan'")
         }
         let duration = Double(result.duration.nanoseconds)
         let samples = duration / Double(max(1, result.sampleInterval.nanoseconds))
@@ -82,20 +87,27 @@ extension ScenarioReader {
     private mutating func checkRules(_ layout: Scenario.Layout) {
         for node in result.topology.nodes {
             let member = layout.members.first { result.topology.nodes[$0.node].name == node.name }
-            let names = member?.interfaces.map(\.name)
+            let names = member?.interfaces.map(\.name) ?? []
             for (rules, place) in zip(node.rules, places.rules[node.name] ?? []) {
                 check(rules, at: place, interfaces: names)
             }
         }
     }
 
-    /// Compiles a ruleset to find its mistakes; interfaces `nil` are not checked here.
-    mutating func check(_ rules: Scenario.RulesText, at node: YAMLNode, interfaces: [String]?) {
-        guard rules.form == .nftables else { return }
+    /// The names a node's rules may use, those of its first member.
+    func interfaceNames(of name: String) -> [String] {
+        let layout = result.topology.layout
+        let members = layout.members(of: name, in: result.topology)
+        return members.first.map { layout.members[$0].interfaces.map(\.name) } ?? []
+    }
+
+    /// Compiles a ruleset to find its mistakes.
+    mutating func check(_ rules: Scenario.RulesText, at node: YAMLNode, interfaces: [String]) {
+        let language: RulesetSource.Language = rules.form == .nftables ? .nftables : .iptablesSave
         do {
             _ = try Ruleset(
-                nftables: rules.text, file: rules.file, firstLine: rules.firstLine,
-                interfaces: interfaces ?? ["lo"])
+                [.init(language, rules.text, file: rules.file, firstLine: rules.firstLine)],
+                interfaces: interfaces)
         } catch {
             for found in error.findings {
                 var finding = Finding(
@@ -141,7 +153,8 @@ extension ScenarioReader {
             let to = expectation.to ?? end
             if expectation.from >= to || to > end {
                 report(
-                    place, found: "a window from \(Self.text(expectation.from - .start)) to "
+                    place,
+                    found: "a window from \(Self.text(expectation.from - .start)) to "
                         + Self.text(to - .start),
                     expected: "one within the duration of \(Self.text(result.duration))")
             }
@@ -183,7 +196,8 @@ extension ScenarioReader {
     private mutating func checkServices() {
         var seen: [String: String] = [:]
         for (service, place) in zip(result.services, places.services) {
-            let key = "\(service.virtualAddress.text(service.family)) \(service.port)/"
+            let key =
+                "\(service.virtualAddress.text(service.family)) \(service.port)/"
                 + service.transport.rawValue
             if let other = seen[key] {
                 report(
@@ -191,7 +205,8 @@ extension ScenarioReader {
                     expected: "an address and port of its own")
             }
             seen[key] = service.name
-            let nodes = service.nodes.isEmpty
+            let nodes =
+                service.nodes.isEmpty
                 ? result.topology.nodes.filter { $0.role == .kubernetesNode }.map(\.name)
                 : service.nodes
             if nodes.isEmpty {
@@ -212,7 +227,8 @@ extension ScenarioReader {
                         || target.transport != service.transport
                 else { continue }
                 report(
-                    node, found: "\(target.ports.lowerBound)/\(target.transport.rawValue) of "
+                    node,
+                    found: "\(target.ports.lowerBound)/\(target.transport.rawValue) of "
                         + "service '\(name)'",
                     expected: "\(service.port)/\(service.transport.rawValue), or the name alone")
             case .nodePort(let name, _):

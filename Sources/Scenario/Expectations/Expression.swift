@@ -97,7 +97,8 @@ public struct Expression: Sendable, Hashable {
     private static func hasAbout(_ term: Term) -> Bool {
         switch term {
         case .comparison(.about, _, _): true
-        case .both(let left, let right), .either(let left, let right): hasAbout(left) || hasAbout(right)
+        case .both(let left, let right), .either(let left, let right):
+            hasAbout(left) || hasAbout(right)
         default: false
         }
     }

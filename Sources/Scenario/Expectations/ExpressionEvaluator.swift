@@ -49,7 +49,8 @@ struct ExpressionEvaluator {
             sentences.append(
                 "\(Self.text(left)) is \(FigureText.text(found, dimension)), expected "
                     + "\(relation.rawValue) \(FigureText.text(wanted, dimension))"
-                    + (relation == .about ? " ± \(FigureText.text(tolerance * 100, .number)) %" : ""))
+                    + (relation == .about
+                        ? " ± \(FigureText.text(tolerance * 100, .number)) %" : ""))
             return result
         default: return false
         }
@@ -131,12 +132,13 @@ struct ExpressionEvaluator {
             for index in range where recorded.times[index] > from || from == .start {
                 all.merge(histograms[index])
             }
-            return Self.figure(function, all) * Self.scale(name)
+            return Self.figure(function, all) * (function == .count ? 1 : Self.scale(name))
         }
     }
 
     private mutating func counter(
-        _ function: Expression.Function, _ samples: [Double], _ times: [Instant], _ range: Range<Int>,
+        _ function: Expression.Function, _ samples: [Double], _ times: [Instant],
+        _ range: Range<Int>,
         _ from: Instant, _ to: Instant
     ) -> Double {
         guard let last = range.last else { return .nan }
@@ -194,7 +196,8 @@ struct ExpressionEvaluator {
         return level(function, rates, times) * Self.scale(name)
     }
 
-    private static func figure(_ function: Expression.Function, _ values: ValueHistogram) -> Double {
+    private static func figure(_ function: Expression.Function, _ values: ValueHistogram) -> Double
+    {
         switch function {
         case .count: return Double(values.count)
         case .sum: return values.sum
@@ -206,7 +209,9 @@ struct ExpressionEvaluator {
     }
 
     /// Seconds from the window's start to the first sample for which the condition holds.
-    private mutating func timeTo(_ condition: Expression.Term, _ window: Expression.Window) -> Double {
+    private mutating func timeTo(_ condition: Expression.Term, _ window: Expression.Window)
+        -> Double
+    {
         guard case .comparison(let relation, let left, let right) = condition else { return .nan }
         let (from, to) = bounds(window)
         guard let clock = Self.firstSeries(condition), let times = recorded(clock)?.times else {
@@ -258,7 +263,8 @@ extension ExpressionEvaluator {
             let sign = operation == .multiply ? 1 : -1
             let first = dimension(left) ?? .number
             let second = dimension(right) ?? .number
-            return .init(time: first.time + sign * second.time, size: first.size + sign * second.size)
+            return .init(
+                time: first.time + sign * second.time, size: first.size + sign * second.size)
         case .comparison, .both, .either: return .number
         }
     }
@@ -329,7 +335,8 @@ enum FigureText {
     }
 
     private static func duration(_ seconds: Double) -> String {
-        for (unit, factor) in [("s", 1.0), ("ms", 1e-3), ("us", 1e-6)] where abs(seconds) >= factor {
+        for (unit, factor) in [("s", 1.0), ("ms", 1e-3), ("us", 1e-6)] where abs(seconds) >= factor
+        {
             return "\(number(seconds / factor))\(unit)"
         }
         return seconds == 0 ? "0s" : "\(number(seconds * 1e9))ns"

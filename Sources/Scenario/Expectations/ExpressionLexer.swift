@@ -21,7 +21,8 @@ struct ExpressionLexer {
         let characters = Array(text)
         guard characters.count <= limit else {
             throw ExpressionError(
-                offset: limit, found: "\(characters.count) characters", expected: "at most \(limit)")
+                offset: limit, found: "\(characters.count) characters", expected: "at most \(limit)"
+            )
         }
         var tokens: [Token] = []
         var place = 0
@@ -34,16 +35,19 @@ struct ExpressionLexer {
             }
             if isDigit(character) {
                 place = endOfQuantity(characters, start)
-                tokens.append(.init(kind: .quantity, text: String(characters[start..<place]), offset: start))
+                tokens.append(
+                    .init(kind: .quantity, text: String(characters[start..<place]), offset: start))
             } else if isLetter(character) {
                 place = endOfName(characters, start)
-                tokens.append(.init(kind: .name, text: String(characters[start..<place]), offset: start))
+                tokens.append(
+                    .init(kind: .name, text: String(characters[start..<place]), offset: start))
             } else if let sign = sign(characters, start) {
                 place += sign.count
                 tokens.append(.init(kind: .sign, text: sign, offset: start))
             } else {
                 throw ExpressionError(
-                    offset: start, found: "'\(character)'", expected: "a number, a series or a function",
+                    offset: start, found: "'\(character)'",
+                    expected: "a number, a series or a function",
                     suggestion: character == "≤" ? "<=" : character == "≥" ? ">=" : nil)
             }
         }
@@ -82,7 +86,8 @@ struct ExpressionLexer {
         var place = start
         func at(_ index: Int) -> Character { index < characters.count ? characters[index] : " " }
         while true {
-            let isInner = (at(place) == "-" || at(place) == ".")
+            let isInner =
+                (at(place) == "-" || at(place) == ".")
                 && (isLetter(at(place + 1)) || isDigit(at(place + 1)))
             guard isLetter(at(place)) || isDigit(at(place)) || isInner else { return place }
             place += 1

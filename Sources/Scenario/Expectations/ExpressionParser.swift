@@ -177,13 +177,16 @@ struct ExpressionParser {
         if token.text == "rate", next.text == "(", function != .rate {
             place += 1
             let inner = next
-            guard inner.kind == .name else { throw failure(inner, expected: "the name of a counter") }
+            guard inner.kind == .name else {
+                throw failure(inner, expected: "the name of a counter")
+            }
             place += 1
             let series = try series(inner)
             try check(.rate, series, inner)
             guard take(")") else { throw failure(next, expected: "')'") }
             guard function != .sum, function != .count else {
-                throw failure(token, expected: "a series: '\(function.rawValue)' of a rate is no figure")
+                throw failure(
+                    token, expected: "a series: '\(function.rawValue)' of a rate is no figure")
             }
             var dimension = Self.dimension(series)
             dimension.time -= 1
@@ -241,7 +244,8 @@ struct ExpressionParser {
             place += 1
             guard take("=") else { throw failure(next, expected: "'='") }
             let token = next
-            guard token.kind == .quantity, let value = try? Quantity.duration.parse(token.text) else {
+            guard token.kind == .quantity, let value = try? Quantity.duration.parse(token.text)
+            else {
                 throw failure(token, expected: Quantity.duration.wanted)
             }
             place += 1

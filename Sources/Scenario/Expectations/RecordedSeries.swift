@@ -26,10 +26,11 @@ public struct RecordedSeries: Sendable {
 
     /// Samples of a window; the ends belong to it.
     func indices(from: Instant, to: Instant) -> Range<Int> {
-        let count = switch values {
-        case .samples(let samples): min(times.count, samples.count)
-        case .histograms(let histograms): min(times.count, histograms.count)
-        }
+        let count =
+            switch values {
+            case .samples(let samples): min(times.count, samples.count)
+            case .histograms(let histograms): min(times.count, histograms.count)
+            }
         let low = times[..<count].partitioned { $0 >= from }
         let high = times[..<count].partitioned { $0 > to }
         return low..<max(low, high)
@@ -115,6 +116,7 @@ public struct ValueHistogram: Sendable, Hashable {
     public func quantile(_ part: Double) -> Double? {
         guard count > 0 else { return nil }
         let rank = max(1, UInt64((min(max(part, 0), 1) * Double(count)).rounded(.up)))
+        if rank >= count { return Double(maximum) }
         var seen: UInt64 = 0
         for bucket in buckets {
             seen += bucket.count

@@ -69,7 +69,8 @@ extension SeriesCatalogue {
         ].map { .init("entries.\($0)", .gauge, "TCP entries in \($0.uppercased()).") }
         + [
             .init("chain.mean", .gauge, "Links in a bucket's chain.", .count, .mean),
-            .init("chain.p99", .gauge, "Links in the chain at the 99th percentile.", .count, .maximum),
+            .init(
+                "chain.p99", .gauge, "Links in the chain at the 99th percentile.", .count, .maximum),
             .init("chain.max", .gauge, "Links in the longest chain.", .count, .maximum),
             .init("lookups", .counter, "Lookups in the table."),
             .init("links_walked", .counter, "Links walked by lookups."),
@@ -77,7 +78,8 @@ extension SeriesCatalogue {
             .init("nat.searches", .counter, "Port searches."),
             .init("nat.exhausted", .counter, "Port searches without a result."),
             .init(
-                "nat.ports_in_use", .gauge, "Translated ports in use towards the busiest "
+                "nat.ports_in_use", .gauge,
+                "Translated ports in use towards the busiest "
                     + "destination.", .count, .maximum),
             .init("memory.kernel", .gauge, "What the kernel would have allocated.", .size),
             .init("memory.model", .gauge, "What the model has allocated.", .size),

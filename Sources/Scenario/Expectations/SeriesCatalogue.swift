@@ -66,6 +66,11 @@ public struct SeriesCatalogue: Sendable {
     public private(set) var workloads: [String]
 
     public init(_ scenario: Scenario) {
+        self.init(scenario, workloads: scenario.workloads.map(\.name), tracksAll: false)
+    }
+
+    /// The catalogue of a scenario that could only be read in part.
+    init(_ scenario: Scenario, workloads: [String], tracksAll: Bool) {
         let topology = scenario.topology
         nodes = []
         trackers = []
@@ -74,9 +79,9 @@ public struct SeriesCatalogue: Sendable {
             // Members that a rollout or a larger scale brings have series too, but no names here.
             if let replicas = node.replicas { names += (0..<replicas).map { "\(node.name)-\($0)" } }
             nodes += names
-            if node.tracking != .none { trackers.formUnion(names) }
+            if tracksAll || node.tracking != .none { trackers.formUnion(names) }
         }
-        workloads = scenario.workloads.map(\.name)
+        self.workloads = workloads
     }
 
     /// Every series, in the order of `nodes`, `workloads`, then `run`.
@@ -100,7 +105,9 @@ public struct SeriesCatalogue: Sendable {
         guard let dot = name.firstIndex(of: ".") else { return nil }
         let owner = String(name[..<dot])
         let rest = name[name.index(after: dot)...]
-        return metrics(of: owner).first { $0.name == rest }.map { SeriesName(owner: owner, metric: $0) }
+        return metrics(of: owner).first { $0.name == rest }.map {
+            SeriesName(owner: owner, metric: $0)
+        }
     }
 
     /// Why `name` is no series: what stands there, what could, and what was probably meant.

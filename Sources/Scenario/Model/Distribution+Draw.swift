@@ -32,8 +32,9 @@ extension Scenario.Distribution {
         }
     }
 
-    /// The expected value; infinite for a Pareto tail of 1 or less. The bell's cut-off at 0 is left
-    /// out.
+    /// The expected value; infinite for a Pareto tail of 1 or less.
+    ///
+    /// The bell's cut-off at 0 is left out.
     public var mean: Double {
         switch self {
         case .constant(let value): return value

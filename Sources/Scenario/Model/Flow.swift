@@ -86,7 +86,9 @@ extension Scenario {
         }
 
         public var syn: Segments = .linux
-        /// The application: whole flows. Of UDP: a request without its response.
+        /// The application: whole flows.
+        ///
+        /// Of UDP: a request without its response.
         public var attempts = 1
         /// Nanoseconds between an attempt's failure and the next.
         public var backoff: Distribution = .constant(1_000_000_000)

@@ -48,7 +48,9 @@ extension Scenario {
         public var lateness: Distribution = .constant(0)
         /// Bits per second; `nil` is no limit.
         public var bitsPerSecond: Double?
-        /// Bytes that may wait for their turn; what does not fit is lost. Counts with a rate only.
+        /// Bytes that may wait for their turn; what does not fit is lost.
+        ///
+        /// Counts with a rate only.
         public var queueByteCount = 1_000_000
         public var isDown = false
 

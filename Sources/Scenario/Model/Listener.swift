@@ -29,7 +29,9 @@ extension Scenario {
         public var behaviour: Behaviour = .serve
         /// Nanoseconds from a request's last byte to the answer's first.
         public var processing: Distribution = .constant(0)
-        /// Requests in work at once; more wait. `nil` is no limit.
+        /// Requests in work at once; more wait.
+        ///
+        /// `nil` is no limit.
         public var workers: Int?
 
         public init(_ ports: ClosedRange<UInt16>, _ transport: Transport) {

@@ -36,8 +36,10 @@ extension Scenario {
         public var nodes: [String] = []
         /// `externalTrafficPolicy: Local`: node-port traffic stays on its node and keeps its source.
         public var isExternalTrafficLocal = false
-        /// ipvs: what a SYN on an entry in TIME_WAIT does. `true`: the entry is expired and the
-        /// SYN dropped (`conn_reuse_mode` 1 of older kernels); `false`: it goes its way.
+        /// ipvs: what a SYN on an entry in TIME_WAIT does.
+        ///
+        /// `true`: the entry is expired and the SYN dropped (`conn_reuse_mode` 1 of older kernels);
+        /// `false`: it goes its way.
         public var dropsReusedPorts = false
 
         public init(

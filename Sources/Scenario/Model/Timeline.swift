@@ -14,8 +14,10 @@ extension Scenario {
         }
     }
 
-    /// What can happen. Nodes are named as in the topology; a group's name means all its members,
-    /// `group-3` one of them.
+    /// What can happen.
+    ///
+    /// Nodes are named as in the topology; a group's name means all its members, `group-3` one of
+    /// them.
     public enum Verb: Sendable, Hashable {
         case sysctl([SettingChange])
         /// Replaces the node's own rules; the table stays.

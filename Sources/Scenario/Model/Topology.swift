@@ -48,8 +48,9 @@ extension Scenario {
     public struct Node: Sendable, Hashable {
         public var name: String
         public var role: Role = .host
-        /// Machines in the group; `nil` is one machine that is no group. Members are called
-        /// `name-0`, `name-1`, ….
+        /// Machines in the group; `nil` is one machine that is no group.
+        ///
+        /// Members are called `name-0`, `name-1`, ….
         public var replicas: Int?
         /// Addresses of the node itself, whatever the interface; of a group, the pool its members
         /// take one each from, first to first.
@@ -71,8 +72,10 @@ extension Scenario {
         public var savedTable: TableText?
         /// What the table holds before the first packet, made up.
         public var initialEntries: [InitialEntries] = []
-        /// Links of a chain that a new entry may pass before it is refused, drawn evenly; `nil`
-        /// is what `profile` does. Older kernels had narrower ones.
+        /// Links of a chain that a new entry may pass before it is refused, drawn evenly; `nil` is
+        /// what `profile` does.
+        ///
+        /// Older kernels had narrower ones.
         public var chainLimit: ClosedRange<UInt32>?
 
         public var cpus = 1
@@ -150,7 +153,10 @@ extension Scenario {
 
     /// A ruleset as it was written.
     public struct RulesText: Sendable, Hashable {
-        public enum Form: String, Sendable, Hashable { case nftables, iptablesSave = "iptables_save" }
+        public enum Form: String, Sendable, Hashable {
+            case nftables
+            case iptablesSave = "iptables_save"
+        }
 
         public var form: Form
         public var text: String

@@ -16,7 +16,9 @@ extension Scenario {
         }
 
         public var name: String
-        /// Node or group whose addresses are the sources. Of a replay: where packets come from.
+        /// Node or group whose addresses are the sources.
+        ///
+        /// Of a replay: where packets come from.
         public var source: String
         /// `nil` for a replay alone.
         public var target: Target?
@@ -61,7 +63,9 @@ extension Scenario {
 
         public var model: Model
         public var arrivals: Arrivals = .poisson
-        /// At least one. After the last the workload starts nothing more.
+        /// At least one.
+        ///
+        /// After the last the workload starts nothing more.
         public var stages: [Stage]
 
         public init(_ model: Model, stages: [Stage]) {
@@ -73,7 +77,9 @@ extension Scenario {
     /// A stretch of a workload.
     public struct Stage: Sendable, Hashable {
         public var duration: Interval
-        /// Open: arrivals per second; closed: flows held. Changes evenly from `from` to `to`.
+        /// Open: arrivals per second; closed: flows held.
+        ///
+        /// Changes evenly from `from` to `to`.
         public var from: Double
         public var to: Double
 

@@ -5,7 +5,7 @@ import Yams
 // `interfaces:` of a node file: names, addresses, routes, mtu, default.
 
 extension NodeFileReader {
-    private static let interfaceKeys = ["addresses", "routes", "mtu", "default"]
+    private static let interfaceKeys = FileInterfaceKey.words
 
     mutating func readInterfaces(_ node: YAMLNode?) {
         guard let node else {
@@ -42,13 +42,8 @@ extension NodeFileReader {
     }
 
     private mutating func interfaceName(_ key: YAMLNode) -> String? {
-        guard let name = key.string, (1...15).contains(name.utf8.count),
-            name != ".", name != "..",
-            name.utf8.allSatisfy({ $0 > 0x20 && $0 < 0x7f && $0 != UInt8(ascii: "/") })
-        else {
-            report(
-                key, found: Self.shown(key),
-                expected: "an interface name of 1 to 15 visible characters, without '/'")
+        guard let name = key.string, InterfaceName.isValid(name) else {
+            report(key, found: Self.shown(key), expected: InterfaceName.wanted)
             return nil
         }
         return name
@@ -64,16 +59,16 @@ extension NodeFileReader {
             return
         }
         for (key, value) in mapping {
-            switch key.string {
-            case "addresses": interface.addresses = prefixes(value, areRoutes: false)
-            case "routes": interface.routes = prefixes(value, areRoutes: true)
-            case "mtu": readMTU(value, into: &interface)
-            case "default": readDefault(value, into: &interface)
-            case let name:
+            switch key.string.flatMap(FileInterfaceKey.init(rawValue:)) {
+            case .addresses: interface.addresses = prefixes(value, areRoutes: false)
+            case .routes: interface.routes = prefixes(value, areRoutes: true)
+            case .mtu: readMTU(value, into: &interface)
+            case .isDefault: readDefault(value, into: &interface)
+            case nil:
                 report(
                     key, found: Self.shown(key),
                     expected: "one of \(Self.interfaceKeys.joined(separator: ", "))",
-                    suggestion: name.flatMap { Self.nearest($0, in: Self.interfaceKeys) })
+                    suggestion: key.string.flatMap { Self.nearest($0, in: Self.interfaceKeys) })
             }
         }
         let count = interface.addresses.count + interface.routes.count

@@ -12,10 +12,7 @@ struct NodeFileReader: DocumentReader {
     var result = NodeFile(
         configuration: NodeConfiguration(), rulesetText: nil, sysctls: [], notes: [])
 
-    static let keys = [
-        "version", "kernel", "hz", "seed", "interfaces", "sysctl", "sysctl_file", "ruleset",
-        "ruleset_file", "tracking",
-    ]
+    static let keys = NodeFileKey.words
 
     /// Keys that a scenario has and a node file has not.
     static let scenarioKeys = [

@@ -41,7 +41,8 @@ enum DistributionText {
             }
             return try uniform(inner, low, high)
         default:
-            return try spread(form.name, try arguments(inner, form.parameters, form.example), quantity)
+            return try spread(
+                form.name, try arguments(inner, form.parameters, form.example), quantity)
         }
     }
 
@@ -66,7 +67,9 @@ enum DistributionText {
         }
     }
 
-    private static func positive(_ text: String, _ quantity: Quantity) throws(ValueProblem) -> Double {
+    private static func positive(_ text: String, _ quantity: Quantity) throws(ValueProblem)
+        -> Double
+    {
         let value = try quantity.parse(text)
         guard value > 0 else {
             throw ValueProblem(found: "'\(text)'", expected: "more than 0")

@@ -18,11 +18,12 @@ extension DocumentReader {
         for (keyNode, value) in mapping {
             if let key = keyNode.string.flatMap(Key.init(rawValue:)) {
                 pairs.append((key, value))
-            } else {
+            } else if !(Key.allowsExtensions && keyNode.string?.hasPrefix("x-") == true) {
+                let near = keyNode.string.flatMap { Self.nearest($0, in: Key.words) }
+                let all = near == nil ? " (\(Key.words.joined(separator: ", ")))" : ""
                 report(
-                    keyNode, found: Self.shown(keyNode),
-                    expected: "a key of \(Key.noun) (\(Key.words.joined(separator: ", ")))",
-                    suggestion: keyNode.string.flatMap { Self.nearest($0, in: Key.words) })
+                    keyNode, found: Self.shown(keyNode), expected: "a key of \(Key.noun)\(all)",
+                    suggestion: near)
             }
         }
         for key in Key.allCases where key.isRequired && !pairs.contains(where: { $0.key == key }) {
@@ -234,7 +235,8 @@ extension DocumentReader {
         let base = address.masked(by: Address.mask(prefix: length, family))
         guard base == address else {
             report(
-                node, found: Self.shown(node), expected: "a network, without bits behind its prefix",
+                node, found: Self.shown(node),
+                expected: "a network, without bits behind its prefix",
                 suggestion: "\(base.text(family))/\(length)")
             return nil
         }

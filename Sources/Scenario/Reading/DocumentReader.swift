@@ -77,7 +77,11 @@ enum Spelling {
         guard word.utf8.count <= 100 else { return nil }
         let distances = known.map { ($0, EditDistance.between($0, word)) }
         guard let best = distances.min(by: { $0.1 < $1.1 }) else { return nil }
-        return best.1 <= Swift.max(2, word.count / 3) ? best.0 : nil
+        if best.1 <= Swift.max(2, word.count / 3) { return best.0 }
+        // A word that goes on, or stops early: `warning` for `warn`.
+        return word.count < 3
+            ? nil
+            : known.first { $0.count >= 3 && ($0.hasPrefix(word) || word.hasPrefix($0)) }
     }
 
     /// As a finding lists words: `a, b or c`.

@@ -5,6 +5,7 @@ enum ScenarioKey: String, SchemaKey {
     case timeline, expect, sweep, limits
 
     static let noun = "a scenario"
+    static let allowsExtensions = true
 
     var shape: Shape {
         switch self {

@@ -13,7 +13,8 @@ extension ScenarioReader {
                 if let found = distribution(value, .count) {
                     guard found.mean >= 1, found.mean <= ScenarioLimits.requestsPerFlow else {
                         report(
-                            value, found: Self.shown(value), expected: "1 to 1M requests on average")
+                            value, found: Self.shown(value), expected: "1 to 1M requests on average"
+                        )
                         continue
                     }
                     flow.requests = found

@@ -92,7 +92,8 @@ extension ScenarioReader {
         _ node: Scenario.Node, _ keys: [NodeKey]
     ) -> Scenario.Tracking {
         guard node.role == .host else { return .auto }
-        let isTracked = !node.rules.isEmpty || node.sysctl != Sysctl()
+        let isTracked =
+            !node.rules.isEmpty || node.sysctl != Sysctl()
             || keys.contains(.table) || keys.contains(.tableFile)
         return isTracked ? .auto : .none
     }

@@ -17,8 +17,9 @@ enum HostSetting: String, CaseIterable {
     init?(named name: String) {
         guard
             let setting = Self.allCases.first(where: {
-                $0.rawValue == name || $0.rawValue.split(separator: ".").last.map { $0 == name }
-                    == true
+                $0.rawValue == name
+                    || $0.rawValue.split(separator: ".").last.map { $0 == name }
+                        == true
             })
         else { return nil }
         self = setting
@@ -34,7 +35,9 @@ enum HostSetting: String, CaseIterable {
         case .reusesTimeWait: node.host.reusesTimeWait = try number(value, 0...2) == 1
         case .backlog: node.backlog = min(node.backlog, try number(value, 1...1_000_000))
         case .ephemeralPorts:
-            let ends = value.split { $0 == " " || $0 == "\t" || $0 == "-" }.compactMap { UInt16($0) }
+            let ends = value.split { $0 == " " || $0 == "\t" || $0 == "-" }.compactMap {
+                UInt16($0)
+            }
             guard ends.count == 2, ends[0] > 0, ends[0] <= ends[1] else {
                 throw ValueProblem(
                     found: "'\(value)'", expected: "two ports, as \"32768 60999\"")
@@ -68,7 +71,8 @@ extension ScenarioReader {
     /// Checks settings of the timeline against the node they are for.
     mutating func readSettingChanges(_ node: YAMLNode) -> [Scenario.SettingChange] {
         guard
-            let nodes = mapping(node, expected: "nodes with settings, as 'gw: { nf_conntrack_max: … }'")
+            let nodes = mapping(
+                node, expected: "nodes with settings, as 'gw: { nf_conntrack_max: … }'")
         else { return [] }
         var changes: [Scenario.SettingChange] = []
         for (key, settings) in nodes {
@@ -115,7 +119,12 @@ extension ScenarioReader {
         do {
             try made.sysctl.set(name, to: text)
         } catch .unknown(_, let suggestion) {
-            let hosts = HostSetting.allCases.map(\.rawValue)
+            let hosts = HostSetting.allCases.map { setting in
+                // As the name was written: with its prefix or without.
+                name.contains(".")
+                    ? setting.rawValue
+                    : setting.rawValue.split(separator: ".").last.map(String.init) ?? ""
+            }
             report(
                 key, found: "'\(name)'",
                 expected: "a setting of connection tracking or of sockets, as "

@@ -123,7 +123,8 @@ extension ScenarioReader {
 
     private mutating func host(_ text: String, _ node: YAMLNode) -> Scenario.Target.Host? {
         if nodeNames.contains(text) { return .node(text) }
-        let bare = text.hasPrefix("[") && text.hasSuffix("]") ? String(text.dropFirst().dropLast()) : text
+        let bare =
+            text.hasPrefix("[") && text.hasSuffix("]") ? String(text.dropFirst().dropLast()) : text
         if let (family, address) = Address.parse(bare) {
             return .addresses(family, first: address, count: 1)
         }

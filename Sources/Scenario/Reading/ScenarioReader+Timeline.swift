@@ -31,7 +31,14 @@ extension ScenarioReader {
             verbs += readVerb(key, value)
         }
         guard words.count == 1 else {
-            let found = words.isEmpty ? "an event without a verb"
+            // A slip in the verb has been reported; it is one mistake, not two.
+            let isSlip = node.mapping?.keys.contains {
+                $0.string.flatMap(EventKey.init(rawValue:)) == nil
+            }
+            if words.isEmpty, isSlip == true { return [] }
+            let found =
+                words.isEmpty
+                ? "an event without a verb"
                 : "\(words.map { "'\($0.rawValue)'" }.joined(separator: " and ")) in one event"
             report(
                 node, found: found,
@@ -84,7 +91,7 @@ extension ScenarioReader {
                 report(value, found: Self.shown(value), expected: "a ruleset's text")
             }
             guard let rules else { continue }
-            check(rules, at: value, interfaces: nil)
+            check(rules, at: value, interfaces: interfaceNames(of: name))
             verbs.append(.rules(node: name, rules))
         }
         return verbs
@@ -98,7 +105,8 @@ extension ScenarioReader {
         let known = groups + serviceNames
         report(
             node, found: "'\(name)'",
-            expected: nodeNames.contains(name) ? "a group: '\(name)' has no 'replicas'"
+            expected: nodeNames.contains(name)
+                ? "a group: '\(name)' has no 'replicas'"
                 : "a group or service of this file (\(known.joined(separator: ", ")))",
             suggestion: Self.nearest(name, in: known))
         return nil
@@ -226,7 +234,8 @@ extension ScenarioReader {
                 } catch {
                     report(
                         value, found: Self.shown(value),
-                        expected: model == .open ? "start, stop or a rate as 4000/s"
+                        expected: model == .open
+                            ? "start, stop or a rate as 4000/s"
                             : "start, stop or a number of flows",
                         suggestion: error.suggestion ?? Self.nearest(word, in: ["start", "stop"]))
                 }

@@ -170,7 +170,8 @@ extension ScenarioReader {
         } else if load.needsRate, kind != "replay" {
             report(
                 owner, found: "a workload without load",
-                expected: model == .open ? "'rate: 200/s', or 'stages:'" : "'flows: 200', or 'stages:'")
+                expected: model == .open
+                    ? "'rate: 200/s', or 'stages:'" : "'flows: 200', or 'stages:'")
         }
         return (load, place)
     }
@@ -212,8 +213,10 @@ extension ScenarioReader {
     ) -> Scenario.Stage? {
         guard isFlows == (load.model == .closed) else {
             report(
-                node, found: isFlows ? "'flows' in an open workload" : "'rate' in a closed workload",
-                expected: isFlows ? "'rate: 200/s', or 'model: closed'"
+                node,
+                found: isFlows ? "'flows' in an open workload" : "'rate' in a closed workload",
+                expected: isFlows
+                    ? "'rate: 200/s', or 'model: closed'"
                     : "'flows: 200', or 'model: open'")
             return nil
         }
@@ -234,7 +237,8 @@ extension ScenarioReader {
     /// `poisson`, `uniform`, `bursts(size=50, every=1s)`, `trace(FILE)`.
     private mutating func readArrivals(_ node: YAMLNode) -> Scenario.Load.Arrivals? {
         let names = ["poisson", "uniform", "bursts", "trace"]
-        let text = node.scalar?.string ?? node.mapping?["trace"]?.string.map { "trace(\($0))" } ?? ""
+        let text =
+            node.scalar?.string ?? node.mapping?["trace"]?.string.map { "trace(\($0))" } ?? ""
         let name = text.prefix { $0 != "(" }.trimmed
         let inner = String(text.drop { $0 != "(" }.dropFirst().dropLast()).trimmed
         do throws(ValueProblem) {

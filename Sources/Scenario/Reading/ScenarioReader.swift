@@ -13,9 +13,9 @@ struct ScenarioReader: DocumentReader {
     var result = Scenario(name: "", about: "", duration: .seconds(0))
     var places = ScenarioPlaces()
 
-    /// Names of the file, known before its parts are read: they refer to each other.
     /// A trial of a sweep's value looks at no sweeps itself.
     var isWhole = true
+    // Names of the file, known before its parts are read: they refer to each other.
     private(set) var nodeNames: [String] = []
     private(set) var serviceNames: [String] = []
     private(set) var workloadNames: [String] = []
@@ -33,7 +33,8 @@ struct ScenarioReader: DocumentReader {
         collectNames(top)
         let pairs = self.pairs(document.root, ScenarioKey.self)
         // In the order of the keys' enumeration: later parts lean on earlier ones.
-        for (key, value) in ScenarioKey.allCases.flatMap({ key in pairs.filter { $0.key == key } }) {
+        for (key, value) in ScenarioKey.allCases.flatMap({ key in pairs.filter { $0.key == key } })
+        {
             switch key {
             case .version: readVersion(value)
             case .name: readName(value)
@@ -48,7 +49,10 @@ struct ScenarioReader: DocumentReader {
             case .sample:
                 result.sampleInterval = positiveInterval(value) ?? .seconds(1)
                 places.sample = value
-            case .topology: readTopology(value)
+            case .topology:
+                let before = findings.count
+                readTopology(value)
+                places.hasBadTopology = findings.count > before
             case .services: readServices(value)
             case .workloads: readWorkloads(value)
             case .timeline: readTimeline(value)
@@ -190,7 +194,9 @@ struct ScenarioReader: DocumentReader {
                     continue
                 }
                 for (pathNode, list) in mapping {
-                    guard let path = text(pathNode, expected: "a path, as gw.cpus") else { continue }
+                    guard let path = text(pathNode, expected: "a path, as gw.cpus") else {
+                        continue
+                    }
                     let values = elements(list, expected: "a list of values", limit: 1000)
                         .compactMap(YAMLText.written)
                     guard !values.isEmpty else {
@@ -234,6 +240,8 @@ struct ScenarioReader: DocumentReader {
 struct ScenarioPlaces {
     var duration: YAMLNode?
     var sample: YAMLNode?
+    /// Something of the topology could not be read.
+    var hasBadTopology = false
     /// Names in use, and of what.
     var names: [String: String] = [:]
     /// `group-3`, said somewhere.

@@ -1,5 +1,3 @@
-
-
 // One description for two readers. Each mapping of a file has an enumeration of its keys: the
 // reader switches over it, so that the compiler finds a key nobody reads; the JSON schema is
 // generated from it, so that an editor knows exactly what the reader knows.
@@ -13,10 +11,14 @@ where RawValue == String, AllCases == [Self] {
     /// One sentence, shown by editors.
     var summary: String { get }
     var isRequired: Bool { get }
+    /// Whether keys that begin with `x-` are passed over: a place for anchors.
+    static var allowsExtensions: Bool { get }
 }
 
 extension SchemaKey {
     var isRequired: Bool { false }
+
+    static var allowsExtensions: Bool { false }
 
     static var words: [String] { allCases.map(\.rawValue) }
 

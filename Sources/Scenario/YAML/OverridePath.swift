@@ -45,9 +45,11 @@ struct OverridePath {
         if ScenarioKey.allCases.contains(where: { $0.rawValue == first }) {
             return try replaced(root, from: 0)
         }
-        let known = (keys(of: root) + Self.roots.flatMap { path in
-            keys(of: path.reduce(root) { $0[$1] ?? YAMLNode("") })
-        })
+        let known =
+            (keys(of: root)
+                + Self.roots.flatMap { path in
+                    keys(of: path.reduce(root) { $0[$1] ?? YAMLNode("") })
+                })
         throw refusal(
             "'\(first)'", "a key of the file, or a node, workload or service of it",
             suggestion: Spelling.nearest(first, in: known))
@@ -132,7 +134,8 @@ struct OverridePath {
         case .key:
             guard case .mapping(let mapping) = node else {
                 if case .scalar(let scalar) = node, scalar.string.isEmpty {
-                    return try replaced(.mapping(.init([], .implicit, .any, node.mark)), from: start)
+                    return try replaced(
+                        .mapping(.init([], .implicit, .any, node.mark)), from: start)
                 }
                 throw refusal("'\(override.path)'", "a path into mappings and lists of the file")
             }
@@ -165,9 +168,12 @@ struct OverridePath {
             guard case .key(let name) = step else { break }
             names.append(name)
         }
-        let isSetting = names.first == "net" || start > 0 && {
-            if case .key("sysctl") = steps[start - 1] { true } else { false }
-        }()
+        let isSetting =
+            names.first == "net"
+            || start > 0
+                && {
+                    if case .key("sysctl") = steps[start - 1] { true } else { false }
+                }()
         return isSetting ? (names.joined(separator: "."), names.count) : (names.first ?? "", 1)
     }
 
@@ -187,7 +193,9 @@ struct OverridePath {
         return mapping.keys.compactMap(\.string)
     }
 
-    private func refusal(_ found: String, _ expected: String, suggestion: String? = nil) -> FileError {
+    private func refusal(_ found: String, _ expected: String, suggestion: String? = nil)
+        -> FileError
+    {
         FileError([
             Finding(
                 file: override.place, line: 1, column: 1, found: found, expected: expected,

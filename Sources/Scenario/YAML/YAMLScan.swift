@@ -97,10 +97,12 @@ struct YAMLScan {
         guard rest.dropFirst().first.map({ $0.isLetter || $0.isNumber }) == true else {
             return false
         }
-        return after.drop { $0 == " " }.first == ":" || rest.dropFirst().contains(":") && {
-            let word = rest.dropFirst().prefix { !" ,]}".contains($0) }
-            return word.last == ":"
-        }()
+        return after.drop { $0 == " " }.first == ":"
+            || rest.dropFirst().contains(":")
+                && {
+                    let word = rest.dropFirst().prefix { !" ,]}".contains($0) }
+                    return word.last == ":"
+                }()
     }
 
     /// Whether a closing bracket is followed by the colon that makes a key of what it closes.

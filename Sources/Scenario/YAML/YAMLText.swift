@@ -5,7 +5,8 @@ enum YAMLText {
     /// As `--set` would take it: `65536`, `[a, b]`, `"two words"`.
     static func written(_ node: YAMLNode) -> String? {
         switch node {
-        case .scalar(let scalar): return scalar.style == .plain ? scalar.string : quoted(scalar.string)
+        case .scalar(let scalar):
+            return scalar.style == .plain ? scalar.string : quoted(scalar.string)
         case .sequence(let sequence):
             return "[" + sequence.compactMap(written).joined(separator: ", ") + "]"
         case .mapping(let mapping):

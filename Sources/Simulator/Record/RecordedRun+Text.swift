@@ -1,6 +1,6 @@
 public import Conntrack
 import Report
-public import Scenario
+import Scenario
 
 // Series as tables for other programs.
 

@@ -65,7 +65,7 @@ enum PacketFate {
         case .fragmentOverflow: 12
         case .fragmentInvalid, .malformed, .refusedOptions: 13
         case .martian: 14
-        case .tracker: 15
+        case .tracker, .helper: 15
         }
     }
 }

@@ -1,5 +1,5 @@
 public import Conntrack
-public import Report
+import Report
 public import Scenario
 import Wire
 

@@ -314,7 +314,7 @@ struct PolicyHookTests {
 
     @Test("policy.md case 14: a zone is part of the key: in another zone there is no such flow")
     func separatesZones() {
-        // `ct zone set` comes with issue C; this is the table's part.
+        // What rules do to zones is in ZoneRuleTests; this is the table's part.
         var table = ConnectionTable(
             limits: Limits(connections: 16, buckets: 512), seed: 1, tickRate: .reference)
         let now = Moment(.start, .reference)

@@ -21,30 +21,14 @@ struct SCTPFragmentTests {
             translates ? NATSourceTests.toTen : Chain.postrouting("udp dport 1 masquerade")
         let bench = try NATBench(rules) { $0.sysctl.checksum = verifies }
         let whole = Make.sctp("10.1.0.2:1000 > 10.2.0.2:20", tag: 0, [.initiation(7)])
-        let (first, second) = Self.cut(whole, behind: 8)
-        #expect(bench.pass(first).reason == .fragmentPending)
-        let left = bench.pass(second)
+        let cut = FragmentPair.cut(whole, behind: 8)
+        #expect(bench.pass(cut[0]).reason == .fragmentPending)
+        let left = bench.pass(cut[1])
         #expect(left.bytes.map { $0.count - 20 } == pieces)
         let payload = left.bytes.flatMap { $0[20...] }
         #expect(payload[12...] == whole[32...])
         var crc = payload
         crc.replaceSubrange(8..<12, with: [0, 0, 0, 0])
         #expect(Array(payload[8..<12]) == PacketCheck.crc(crc))
-    }
-
-    /// Two fragments of an IPv4 packet.
-    private static func cut(_ packet: [UInt8], behind count: Int) -> ([UInt8], [UInt8]) {
-        var first = Array(packet[..<(20 + count)])
-        var second = Array(packet[..<20] + packet[(20 + count)...])
-        first.setBigEndian(UInt16(0x2000), at: 6)
-        second.setBigEndian(UInt16(count / 8), at: 6)
-        for (index, fragment) in [first, second].enumerated() {
-            var mended = fragment
-            mended.setBigEndian(UInt16(fragment.count), at: 2)
-            mended.setBigEndian(UInt16(0), at: 10)
-            mended.setBigEndian(Checksum.of(mended.span.extracting(0..<20)), at: 10)
-            if index == 0 { first = mended } else { second = mended }
-        }
-        return (first, second)
     }
 }

@@ -61,8 +61,8 @@ extension RulesFindingTests {
         Row(
             "ct sate new",
             "4:4: found 'sate', expected one of the supported keys of 'ct': state, "
-                + "direction, status, mark, expiration, zone, packets, bytes, original, "
-                + "reply; did you mean 'state'?"),
+                + "direction, status, mark, expiration, zone, label, helper, packets, bytes, "
+                + "original, reply; did you mean 'state'?"),
         Row(
             "ct original sadr 10.0.0.1",
             "4:13: found 'sadr', expected one of the supported keys of 'ct "
@@ -78,15 +78,25 @@ extension RulesFindingTests {
                 + "protocol before the ports"),
         Row(
             "ct helper set \"ftp\"",
-            "4:4: found 'helper', expected a supported key of 'ct'; 'ct helper' is "
-                + "not supported yet"),
+            "4:15: found 'ftp', expected a ct helper object of the table"),
         Row(
-            "ct zone set 5",
-            "4:9: found 'set', expected a comparison; 'ct zone set' is not supported yet"),
+            "ct zone set 65536",
+            "4:13: found '65536', expected a number, at most 65535"),
+        Row(
+            "ct zone set tcp dport",
+            "4:13: found 'tcp dport', expected a number"),
+        Row(
+            "ct label set 128",
+            "4:14: found '128', expected a label, a number from 0 to 127"),
+        Row(
+            "ct label 128",
+            "4:10: found '128', expected a label, a number from 0 to 127"),
         Row(
             "ct timeout set \"x\"",
-            "4:4: found 'timeout', expected a supported key of 'ct'; 'ct timeout' "
-                + "is not supported yet"),
+            "4:16: found 'x', expected a ct timeout object of the table"),
+        Row(
+            "ct timeout \"x\"",
+            "4:12: found \"x\", expected 'set'"),
         Row(
             "ct count over 10",
             "4:4: found 'count', expected a supported key of 'ct'; 'ct count' is "

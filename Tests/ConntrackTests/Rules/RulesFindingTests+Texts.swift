@@ -77,7 +77,7 @@ extension RulesFindingTests {
                 + "word of the language"),
         Row(
             "table ip t { chian c { } }",
-            "1:14: found 'chian', expected one of chain, set, map, comment, define; "
+            "1:14: found 'chian', expected one of chain, set, map, ct, comment, define; "
                 + "did you mean 'chain'?"),
         Row(
             "table ip t { chain c { type filter hook forwad priority 0; } }",
@@ -109,12 +109,46 @@ extension RulesFindingTests {
             "1:66: found 'reject', expected accept or drop"),
         Row(
             "table ip t { flags dormant; }",
-            "1:14: found 'flags', expected one of chain, set, map, comment, define; "
+            "1:14: found 'flags', expected one of chain, set, map, ct, comment, define; "
                 + "'flags' is not supported here"),
         Row(
             "table ip t { ct helper x { } }",
-            "1:14: found 'ct', expected one of chain, set, map, comment, define; "
-                + "'ct' is not supported here"),
+            "1:24: found helper 'x' without a type, expected 'type \"ftp\" protocol tcp' in its "
+                + "block"),
+        Row(
+            "table ip t { ct helper x { type \"sip\" protocol udp; } }",
+            "1:33: found \"sip\", expected a helper that is modelled: \"ftp\""),
+        Row(
+            "table ip t { ct helper x { type \"ftp\" protocol udp; } }",
+            "1:24: found helper 'x' over udp, expected 'type \"ftp\" protocol tcp'"),
+        Row(
+            "table ip t { ct helper x { type \"ftp\" protocol tcp; l3proto ip6; } }",
+            "1:61: found 'ip6', expected ip, the table's own protocol"),
+        Row(
+            "table ip t { ct helper x { protocol tcp; } }",
+            "1:28: found 'protocol', expected one of type, l3proto, comment"),
+        Row(
+            "table ip t { ct expectation x { } }",
+            "1:17: found 'expectation', expected helper or timeout; 'ct expectation' is not "
+                + "supported"),
+        Row(
+            "table ip t { ct timeout x { policy = { close : 3 }; } }",
+            "1:25: found timeout 'x' without a protocol, expected 'protocol tcp' or 'protocol udp' "
+                + "in its block"),
+        Row(
+            "table ip t { ct timeout x { protocol icmp; } }",
+            "1:38: found 'icmp', expected tcp or udp"),
+        Row(
+            "table ip t { ct timeout x { protocol tcp; policy = { clsoe : 3 }; } }",
+            "1:54: found 'clsoe', expected one of syn_sent, syn_recv, established, fin_wait, "
+                + "close_wait, last_ack, time_wait, close, syn_sent2, retrans, unack; did you mean "
+                + "'close'?"),
+        Row(
+            "table ip t { ct timeout x { protocol udp; policy = { replied : 3s }; } }",
+            "1:64: found '3s', expected seconds, a number from 0 to 4294967295"),
+        Row(
+            "table ip t { ct timeout x { protocol udp; }; ct timeout x { protocol tcp; } }",
+            "1:57: found another timeout 'x', expected the one that is there already"),
         Row(
             "table ip t { chain c { accept }",
             "1:32: found the end of the text, expected '}'"),
@@ -123,7 +157,8 @@ extension RulesFindingTests {
             "1:27: found 'ipv4_adr', expected a supported type: ipv4_addr, "
                 + "ipv6_addr, inet_service, inet_proto, nf_proto, ether_type, mark, "
                 + "ifname, iface_index, icmp_type, icmpv6_type, icmp_code, icmpv6_code, "
-                + "ct_state, ct_status, ct_dir, tcp_flag, dscp; did you mean 'ipv4_addr'?"),
+                + "ct_state, ct_status, ct_dir, ct_label, tcp_flag, dscp; did you mean 'ipv4_addr'?"
+        ),
         Row(
             "table ip t { set s { elements = { 10.0.0.1 } } }",
             "1:18: found set 's' without a type, expected 'type …' or 'typeof …' in its block"),
@@ -190,6 +225,6 @@ extension RulesFindingTests {
             "2:15: found 'acept', expected \(statement); did you mean 'accept'?"),
         Row(
             "table ip t { comment \"über\"; foo; }",
-            "1:30: found 'foo', expected one of chain, set, map, comment, define"),
+            "1:30: found 'foo', expected one of chain, set, map, ct, comment, define"),
     ]
 }

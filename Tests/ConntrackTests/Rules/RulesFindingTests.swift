@@ -19,7 +19,7 @@ struct RulesFindingTests {
 
     static let statement = RulesetParser.anyStatement
     static let command =
-        "a command (table, chain, rule, set, map, element, add, create, insert, delete, flush, "
+        "a command (table, chain, rule, set, map, element, ct, add, create, insert, delete, flush, "
         + "define, redefine, undefine)"
 
     @Test("In a rule, which stands on line 4", arguments: rules)

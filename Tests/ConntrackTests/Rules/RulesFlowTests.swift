@@ -139,6 +139,23 @@ struct RulesFlowTests {
         #expect(effects.connectionMark == 0x15 && packet.mark == 0x15)
     }
 
+    @Test(
+        "Of several marks the last counts, and another one before it is a change",
+        arguments: [
+            ("ct mark set 3 ct mark set 7", 7, true), ("ct mark set 3 ct mark set 3", 3, false),
+            ("ct mark set 3 ct mark set 7 ct mark set 7", 7, true), ("ct mark set 3", 3, false),
+        ] as [(String, UInt32, Bool)])
+    func connectionMarks(rule: String, last: UInt32, hasChanged: Bool) throws {
+        var ruleset = try RulesSupport.ruleset(RulesSupport.forward(rule))
+        var effects = RuleEffects()
+        var dice = Dice(seed: 1)
+        var packet = Packet.tcp()
+        let entry = Entry(original: packet.tuple, reply: packet.tuple)
+        _ = ruleset.evaluate(
+            0, &packet, entry: entry, effects: &effects, dice: &dice, at: .start)
+        #expect(effects.connectionMark == last && effects.hasChangedMark == hasChanged)
+    }
+
     @Test("Without a connection there is no mark to set")
     func noConnectionMark() throws {
         var ruleset = try RulesSupport.ruleset(RulesSupport.forward("ct mark set 5 counter drop"))

@@ -35,9 +35,12 @@ extension RulesetCompiler {
         case .binary(let operation, let left, let right):
             return try fold(operation, left, right, type)
         case .list(let parts) where type.isBitmask:
-            var bits: UInt64 = 0
-            for part in parts { bits |= try constant(part, type).low }
-            return Address(bits)
+            var bits = Address.zero
+            for part in parts {
+                let one = try constant(part, type)
+                bits = Address(high: bits.high | one.high, low: bits.low | one.low)
+            }
+            return bits
         case .list:
             throw NoValue(
                 expression, type, "\(type.description); several stand in a set '{ … }'")
@@ -51,6 +54,10 @@ extension RulesetCompiler {
         _ number: UInt64, _ expression: Expression, _ type: DataType
     ) throws(NoValue) -> Address {
         guard type.isNumber else { throw NoValue(expression, type) }
+        if type == .connectionLabel {
+            guard number < LabelSet.count else { throw NoValue(expression, type) }
+            return LabelSet(UInt8(number)).bits
+        }
         guard type == .duration else {
             guard Address(number) <= type.maximum else {
                 let expected = "\(type.description), at most \(type.maximum.low)"
@@ -77,6 +84,9 @@ extension RulesetCompiler {
             var failure = NoValue(expression, type)
             failure.near = interfaces
             throw failure
+        case .helperName:
+            // A name no helper here has matches nothing.
+            return Address(type.symbols.first { $0.name == word }?.value ?? UInt64(UInt8.max))
         case .duration:
             if let milliseconds = Self.milliseconds(word) { return Address(milliseconds) }
         case .transportProtocol:

@@ -43,6 +43,12 @@ extension RulesetCompiler {
             track()
             try loadMark(expression)
             emit(.setConnectionMark(0))
+        case .setZone(let expression, let direction): try setZone(expression, direction)
+        case .setLabel(let label):
+            track()
+            emit(.setLabel(label))
+        case .setObject(let kind, let name, let position):
+            try setObject(kind, named: name, at: position)
         case .copyMark(let copy): try copyMark(copy)
         case .updateSet(let set, let key, let timeout, let refreshes):
             try updateSet(set, key, timeout, refreshes: refreshes)

@@ -8,7 +8,7 @@ enum Field: UInt8, Sendable, Hashable, BitwiseCopyable {
     /// The bit of `state`, and above it whether the connection is translated: iptables' ctstate.
     case stateAndTranslation
     case status, connectionMark, expiration
-    case zone, zoneOriginal, zoneReply
+    case zone, zoneOriginal, zoneReply, labels, helper
     case packets, packetsOriginal, packetsReply
     case bytes, bytesOriginal, bytesReply
     case originalSource4, originalDestination4, replySource4, replyDestination4

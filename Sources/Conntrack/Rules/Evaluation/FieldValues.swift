@@ -12,7 +12,8 @@ extension Packet {
         case .outInterface: Address(outInterface.raw)
         case .family: Address(tuple.family.rawValue)
         case .etherType: Address(tuple.family == .ipv4 ? 0x0800 : 0x86DD as UInt16)
-        case .transportProtocol: Address(tuple.protocolNumber)
+        case .transportProtocol:
+            health.contains(.noTransport) ? nil : Address(tuple.protocolNumber)
         case .packetMark: Address(mark)
         case .length: Address(networkByteCount)
         case .source: tuple.source
@@ -32,8 +33,8 @@ extension Packet {
 
     /// Whether the transport header is there as far as the field lies in it.
     ///
-    /// Observed on 6.18: a later fragment's payload is read as if it were the header, so nothing
-    /// is asked about fragments here; what lies there is in the tuple's parts. `th` reads the
+    /// Nothing is asked about fragments, nor whether the tracker can read the header: what rules
+    /// find there is in the tuple's parts all the same (Packet+RuleFields). `th` reads the
     /// bytes of any protocol in the kernel; the model knows ports only of protocols that have
     /// them, and breaks the rule for others.
     private func hasTransport(for field: Field) -> Bool {
@@ -47,10 +48,12 @@ extension Packet {
 
     /// The bit nft's `ct state` has for the packet (spec policy.md §4).
     ///
-    /// A packet the tracker has not seen is invalid to it.
+    /// A packet the tracker has not seen is invalid to it, unless a template is attached: then it
+    /// is new (observed on 6.18).
     var stateBit: UInt8 {
         switch info {
-        case .invalid, .none: 1
+        case .invalid: 1
+        case .none: template.isAttached ? 8 : 1
         case .established, .establishedReply: 2
         case .related, .relatedReply: 4
         case .new: 8
@@ -64,13 +67,15 @@ extension Entry {
     /// IPv4 flow.
     ///
     /// - Parameters:
-    ///   - newMark: A mark set since the copy was taken.
+    ///   - effects: What was set since the copy was taken.
     ///   - tickRate: What `ct expiration` converts with.
-    func value(of field: Field, newMark: UInt32?, _ tickRate: TickRate) -> Address? {
+    func value(
+        of field: Field, _ effects: borrowing RuleEffects, _ tickRate: TickRate
+    ) -> Address? {
         let isIPv4 = original.family == .ipv4
         switch field {
         case .status: return Address(status.rawValue)
-        case .connectionMark: return Address(newMark ?? mark)
+        case .connectionMark: return Address(effects.connectionMark ?? mark)
         case .expiration:
             // Observed: before its first packet is through, a connection has no lifetime yet.
             guard status.contains(.confirmed) else { return .zero }
@@ -79,6 +84,12 @@ extension Entry {
         case .zone: return Address(max(zoneOriginal, zoneReply))
         case .zoneOriginal: return Address(zoneOriginal)
         case .zoneReply: return Address(zoneReply)
+        case .labels:
+            var labels = labels
+            labels.formUnion(effects.labels)
+            return labels.bits
+        // Observed on 6.18: it is the master's helper that is read.
+        case .helper: return masterHelper.map { Address($0.rawValue) }
         case .packets: return Address(packetsOriginal &+ packetsReply)
         case .packetsOriginal: return Address(packetsOriginal)
         case .packetsReply: return Address(packetsReply)

@@ -67,6 +67,13 @@ enum Instruction: Sendable, BitwiseCopyable {
     case notrack
     case setPacketMark(Register)
     case setConnectionMark(Register)
+    /// For both directions, or for one.
+    case setZone(Register, Direction?)
+    case setLabel(UInt8)
+    /// Into `RuleProgram.timeouts`.
+    case setTimeoutPolicy(Int32, protocolNumber: UInt8)
+    /// Into `RuleProgram.helpers`.
+    case setHelper(Int32)
     case verdict(RuleVerdict)
     case reject(RejectKind)
     case translate(Int32)

@@ -163,7 +163,7 @@ extension RuleProgram {
             case .log(let index): effects.logs.append(logs[Int(index)])
             case .notrack:
                 // Without effect on a packet that has a connection (spec policy.md §5).
-                if packet.info == .none || packet.info == .invalid {
+                if packet.info == .invalid || packet.info == .none && !packet.template.isAttached {
                     packet.info = .untracked
                 }
             case .setPacketMark(let register):
@@ -171,6 +171,24 @@ extension RuleProgram {
             case .setConnectionMark(let register):
                 if packet.info.direction != nil {
                     effects.connectionMark = context.registers[register].ipv4
+                }
+            case .setZone(let register, let direction):
+                let zone = UInt16(truncatingIfNeeded: context.registers[register].low)
+                // The template takes the place of what `notrack` left there.
+                if packet.template.attach(zone: zone, in: direction) { packet.info = .none }
+            case .setLabel(let label):
+                if packet.info.direction != nil { effects.add(LabelSet(label)) }
+            case .setTimeoutPolicy(let index, let protocolNumber):
+                if packet.info.direction != nil, packet.tuple.protocolNumber == protocolNumber {
+                    effects.setTimeoutPolicy(index)
+                }
+            case .setHelper(let index):
+                let definition = helpers[Int(index)]
+                if packet.info.direction != nil,
+                    packet.tuple.protocolNumber == definition.protocolNumber,
+                    definition.family == nil || definition.family == packet.tuple.family
+                {
+                    effects.setHelper(definition.helper)
                 }
             case .verdict(let verdict):
                 if verdict != .continue { return .verdict(verdict) }
@@ -198,7 +216,7 @@ extension RuleProgram {
                 ).rawValue)
         }
         guard field != .stateAndTranslation else { return translatedState(packet, entry) }
-        return entry?.value(of: field, newMark: effects.connectionMark, context.tickRate)
+        return entry?.value(of: field, effects, context.tickRate)
     }
 
     private func translatedState(_ packet: borrowing Packet, _ entry: Entry?) -> Address {

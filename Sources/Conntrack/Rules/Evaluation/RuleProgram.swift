@@ -27,6 +27,8 @@ struct RuleProgram: Sendable {
     var limits: [RateLimit] = []
     var logs: [RuleLog] = []
     var translations: [Translation] = []
+    var timeouts: [TimeoutDefinition] = []
+    var helpers: [HelperDefinition] = []
     var sets: [DynamicSet] = []
     var updates: [SetUpdate] = []
     /// What the node's addresses are to it; the node fills it in.

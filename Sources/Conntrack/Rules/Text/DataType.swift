@@ -9,6 +9,7 @@ enum DataType: UInt8, Sendable, Hashable, CaseIterable, BitwiseCopyable {
     case interfaceName, interfaceIndex
     case icmpType, icmpv6Type, icmpCode, icmpv6Code
     case connectionState, connectionStatus, connectionDirection
+    case connectionLabel, helperName
     case tcpFlags, dscp, duration, addressType
     case integer8, integer16, integer32, integer64
 
@@ -31,10 +32,11 @@ enum DataType: UInt8, Sendable, Hashable, CaseIterable, BitwiseCopyable {
         case .connectionState: "ct_state"
         case .connectionStatus: "ct_status"
         case .connectionDirection: "ct_dir"
+        case .connectionLabel: "ct_label"
         case .tcpFlags: "tcp_flag"
         case .dscp: "dscp"
         case .addressType: "fib_addrtype"
-        case .duration, .integer8, .integer16, .integer32, .integer64: nil
+        case .helperName, .duration, .integer8, .integer16, .integer32, .integer64: nil
         }
     }
 
@@ -57,6 +59,8 @@ enum DataType: UInt8, Sendable, Hashable, CaseIterable, BitwiseCopyable {
         case .connectionState: "a conntrack state"
         case .connectionStatus: "a conntrack status"
         case .connectionDirection: "original or reply"
+        case .connectionLabel: "a label, a number from 0 to 127"
+        case .helperName: "the name of a helper"
         case .tcpFlags: "a TCP flag"
         case .dscp: "a DSCP class"
         case .addressType: "an address type"
@@ -70,10 +74,10 @@ enum DataType: UInt8, Sendable, Hashable, CaseIterable, BitwiseCopyable {
         case .ipv4Address, .mark, .interfaceIndex, .connectionState, .connectionStatus,
             .duration, .addressType, .integer32:
             32
-        case .ipv6Address, .interfaceName: 128
+        case .ipv6Address, .interfaceName, .connectionLabel: 128
         case .port, .etherType, .integer16: 16
         case .transportProtocol, .networkProtocol, .icmpType, .icmpv6Type, .icmpCode,
-            .icmpv6Code, .connectionDirection, .tcpFlags, .integer8:
+            .icmpv6Code, .connectionDirection, .helperName, .tcpFlags, .integer8:
             8
         case .dscp: 6
         case .integer64: 64
@@ -92,7 +96,7 @@ enum DataType: UInt8, Sendable, Hashable, CaseIterable, BitwiseCopyable {
     /// Values are sets of bits: a bare value or list asks "any of these".
     var isBitmask: Bool {
         switch self {
-        case .connectionState, .connectionStatus, .tcpFlags: true
+        case .connectionState, .connectionStatus, .connectionLabel, .tcpFlags: true
         default: false
         }
     }
@@ -108,7 +112,7 @@ enum DataType: UInt8, Sendable, Hashable, CaseIterable, BitwiseCopyable {
     /// Whether a bare number can be a value of the type.
     var isNumber: Bool {
         switch self {
-        case .ipv4Address, .ipv6Address, .interfaceName, .interfaceIndex: false
+        case .ipv4Address, .ipv6Address, .interfaceName, .interfaceIndex, .helperName: false
         default: true
         }
     }
@@ -148,9 +152,10 @@ enum DataType: UInt8, Sendable, Hashable, CaseIterable, BitwiseCopyable {
         case .connectionDirection: [("original", 0), ("reply", 1)]
         case .tcpFlags: Vocabulary.tcpFlags
         case .dscp: Vocabulary.dscp
+        case .helperName: HelperKind.allCases.map { ($0.name, UInt64($0.rawValue)) }
         case .addressType: Vocabulary.addressTypes
-        case .ipv4Address, .ipv6Address, .mark, .interfaceName, .interfaceIndex, .duration,
-            .integer8, .integer16, .integer32, .integer64:
+        case .ipv4Address, .ipv6Address, .mark, .interfaceName, .interfaceIndex,
+            .connectionLabel, .duration, .integer8, .integer16, .integer32, .integer64:
             []
         }
     }

@@ -30,7 +30,7 @@ extension RulesetParser {
     }
 
     private mutating func tableItem(_ index: Int) throws(Stop) {
-        let items = ["chain", "set", "map", "comment", "define"]
+        let items = ["chain", "set", "map", "ct", "comment", "define"]
         switch current.text {
         case "chain" where current.kind == .word:
             advance()
@@ -41,13 +41,17 @@ extension RulesetParser {
         case "map" where current.kind == .word:
             advance()
             try set(in: index, isMap: true)
+        case "ct" where current.kind == .word:
+            advance()
+            let kind = try objectKind()
+            try object(kind, in: index)
         case "define", "redefine": try define()
         case "comment":
             advance()
             _ = try quotedText("a comment", limit: 128)
         default:
             let refused = [
-                "flags", "ct", "counter", "quota", "limit", "flowtable", "secmark", "synproxy",
+                "flags", "counter", "quota", "limit", "flowtable", "secmark", "synproxy",
             ]
             let hint =
                 refused.contains(current.text) ? "; '\(current.text)' is not supported here" : ""

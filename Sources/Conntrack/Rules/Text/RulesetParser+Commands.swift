@@ -4,7 +4,8 @@ internal import Wire
 
 extension RulesetParser {
     private static let commands = [
-        "table", "chain", "rule", "set", "map", "element", "add", "create", "insert", "delete",
+        "table", "chain", "rule", "set", "map", "element", "ct", "add", "create", "insert",
+        "delete",
         "flush", "define", "redefine", "undefine",
     ]
 
@@ -16,7 +17,7 @@ extension RulesetParser {
         switch current.text {
         case "define", "redefine": try define()
         case "undefine": try undefine()
-        case "table", "chain", "rule", "set", "map", "element": try object(inserts: false)
+        case "table", "chain", "rule", "set", "map", "element", "ct": try object(inserts: false)
         case "add", "create":
             advance()
             try object(inserts: false)
@@ -36,12 +37,13 @@ extension RulesetParser {
     }
 
     private mutating func object(inserts: Bool) throws(Stop) {
-        let kinds = ["table", "chain", "rule", "set", "map", "element"]
+        let kinds = ["table", "chain", "rule", "set", "map", "element", "ct"]
         guard current.kind == .word, kinds.contains(current.text) else {
             throw fail(expected: "one of \(kinds.joined(separator: ", "))", near: kinds)
         }
         let kind = current.text
         advance()
+        let objectKind = kind == "ct" ? try objectKind() : nil
         let family = try tableFamily()
         let table = try name(of: "table")
         if kind == "table" {
@@ -53,6 +55,10 @@ extension RulesetParser {
             throw fail(
                 at: table.position, found: "table '\(family.rawValue) \(table.text)'",
                 expected: "a table that is added before")
+        }
+        if let objectKind {
+            try object(objectKind, in: index)
+            return
         }
         switch kind {
         case "chain": try chain(in: index)

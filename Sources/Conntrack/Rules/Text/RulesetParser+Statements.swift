@@ -118,7 +118,8 @@ extension RulesetParser {
         if relation != .implicit { advance() }
         if relation == .implicit, current.kind == .word, current.text == "set" {
             throw fail(
-                expected: "a value to compare with: only 'meta mark' and 'ct mark' can be set")
+                expected: "a value to compare with: only marks, 'ct zone', 'ct label', 'ct helper' "
+                    + "and 'ct timeout' can be set")
         }
         if case .selector(let selector) = left.kind { slashBeginsMask = selector.type.isBitmask }
         let right = try rightSide()
@@ -168,7 +169,7 @@ extension RulesetParser {
     }
 
     private mutating func connectionStatementOrMatch() throws(Stop) -> StatementSyntax.Kind {
-        let refused = ["helper", "timeout", "expectation", "label", "event", "count", "secmark"]
+        let refused = ["expectation", "event", "count", "secmark"]
         if following.kind == .word, refused.contains(following.text) {
             let word = following
             advance()
@@ -176,9 +177,14 @@ extension RulesetParser {
                 at: word,
                 expected: "a supported key of 'ct'; 'ct \(word.text)' is not supported yet")
         }
+        if following.kind == .word, following.text == "timeout" { return try timeoutStatement() }
         let left = try leftSide()
         guard isWord("set") else { return try match(left) }
-        guard case .selector(let selector) = left.kind, selector.field == .connectionMark else {
+        guard case .selector(let selector) = left.kind else {
+            throw fail(expected: "a comparison")
+        }
+        if let statement = try attachingStatement(selector) { return statement }
+        guard selector.field == .connectionMark else {
             throw fail(expected: "a comparison; '\(left.text) set' is not supported yet")
         }
         advance()
@@ -186,7 +192,7 @@ extension RulesetParser {
     }
 
     /// What a mark can be set to: a number, or something read with an operation on it.
-    private mutating func setValue() throws(Stop) -> Expression {
+    mutating func setValue() throws(Stop) -> Expression {
         switch current.kind {
         case .number, .variable, .quoted: return try rangeOrValue()
         case .word where Self.matchWords.contains(current.text) || current.text == "mark":
@@ -239,7 +245,8 @@ extension StatementSyntax {
         case .verdict(let verdict): verdict.kind != .continue
         case .reject, .translate: true
         case .match, .matchMasked, .verdictMap, .counter, .limit, .log, .notrack,
-            .setPacketMark, .setConnectionMark, .copyMark, .updateSet, .connection, .eitherPort:
+            .setPacketMark, .setConnectionMark, .setZone, .setLabel, .setObject, .copyMark,
+            .updateSet, .connection, .eitherPort:
             false
         }
     }

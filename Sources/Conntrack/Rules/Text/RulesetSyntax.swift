@@ -81,6 +81,10 @@ struct StatementSyntax: Sendable {
         case notrack
         case setPacketMark(Expression)
         case setConnectionMark(Expression)
+        /// For both directions, or for one.
+        case setZone(Expression, Direction?)
+        case setLabel(UInt8)
+        case setObject(ConnectionObjectSyntax.Kind, name: String, at: SourcePosition)
         case copyMark(MarkCopySyntax)
         /// `update @set { key }` and `add @set { key }`.
         case updateSet(
@@ -206,6 +210,7 @@ struct TableSyntax: Sendable {
     var name: String
     var chains: [ChainSyntax] = []
     var sets: [SetSyntax] = []
+    var objects: [ConnectionObjectSyntax] = []
     /// Positions of chains and sets by name.
     var chainIndex: [String: Int] = [:]
     var setIndex: [String: Int] = [:]

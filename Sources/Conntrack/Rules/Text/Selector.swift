@@ -142,6 +142,8 @@ extension Selector {
         ("mark", Selector("ct mark", .connectionMark, .mark)),
         ("expiration", Selector("ct expiration", .expiration, .duration)),
         ("zone", Selector("ct zone", .zone, .integer16)),
+        ("label", Selector("ct label", .labels, .connectionLabel)),
+        ("helper", Selector("ct helper", .helper, .helperName)),
         ("packets", Selector("ct packets", .packets, .integer64)),
         ("bytes", Selector("ct bytes", .bytes, .integer64)),
     ]

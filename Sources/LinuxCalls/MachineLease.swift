@@ -1,5 +1,3 @@
-internal import LinuxCalls
-
 /// The right to use this machine's kernel, and to change what is one for the whole machine.
 ///
 /// A few settings (spec protocols.md §12, scope G) hold for every namespace, so that a run that
@@ -7,14 +5,17 @@ internal import LinuxCalls
 /// is written down first, with what it was, in a file that outlives the process. Whoever comes next
 /// finds it, sees by the lock that its owner is gone, and puts things back; the owner itself does so
 /// when it goes. A setting that somebody else has changed in the meantime is left alone.
-struct MachineLease: ~Copyable {
-    static let globalNames: Set<String> = [
+public struct MachineLease: ~Copyable {
+    public static let globalNames: Set<String> = [
         "net.netfilter.nf_conntrack_max", "net.netfilter.nf_conntrack_buckets",
         "net.netfilter.nf_conntrack_expect_max",
     ]
 
     private static let directory = "/run/ctlab"
     private static let path = "/run/ctlab/changed-sysctls"
+    /// Whoever waits for the lease holds the lock on this one, so that those who share it come
+    /// behind one who wants it alone and not before him for ever.
+    private static let gatePath = "/run/ctlab/gate"
     /// How long to wait for others, in nanoseconds.
     private static let patience: UInt64 = 60_000_000_000
 
@@ -24,23 +25,28 @@ struct MachineLease: ~Copyable {
     /// Waits until the machine is to be had, puts back what a process that is gone has left, and
     /// makes `settings`.
     ///
-    /// - Throws: `.unavailable` if others have the machine for too long.
-    init(changing settings: [LiveNode.Setting]) throws(LiveKernelError) {
-        let file = try live { () throws(SystemCallError) -> FileDescriptor in
+    /// - Throws: `.taken` if others have the machine for too long.
+    public init(changing settings: [(name: String, value: String)]) throws(MachineLeaseError) {
+        let gate = try leased { () throws(SystemCallError) -> FileDescriptor in
             try TextFile.makeDirectory(Self.directory)
-            return try FileDescriptor(opening: Self.path, for: .create)
+            return try FileDescriptor(opening: Self.gatePath, for: .create)
+        }
+        let file = try leased { () throws(SystemCallError) in
+            try FileDescriptor(opening: Self.path, for: .create)
         }
         let isExclusive = !settings.isEmpty
+        try Self.lock(gate, shared: false)
         try Self.lock(file, shared: !isExclusive)
-        try live { () throws(SystemCallError) in
-            try Self.recover(file, isExclusive: isExclusive)
-        }
-        do throws(LiveKernelError) {
+        // Whoever has a share of the lock knows that nobody has it alone: a note that is there is that
+        // of a process that is gone. Behind the gate nobody else reads it.
+        try leased { () throws(SystemCallError) in try Self.restore(file) }
+        do throws(MachineLeaseError) {
             for setting in settings { try Self.set(setting.name, setting.value, noting: file) }
         } catch {
             try? Self.restore(file)
             throw error
         }
+        _ = consume gate
         self.file = file
         self.isExclusive = isExclusive
     }
@@ -52,36 +58,19 @@ struct MachineLease: ~Copyable {
 
     private static func lock(
         _ file: borrowing FileDescriptor, shared: Bool
-    ) throws(LiveKernelError) {
+    ) throws(MachineLeaseError) {
         let deadline = MonotonicClock.now() + patience
         while true {
-            let isOurs = try live { () throws(SystemCallError) in
+            let isOurs = try leased { () throws(SystemCallError) in
                 try file.tryLock(shared: shared)
             }
             if isOurs { return }
             let now = MonotonicClock.now()
             guard now < deadline else {
-                throw .unavailable(
-                    "another run has this machine's kernel, and settings of the whole machine "
-                        + "are at stake",
-                    remedy: "wait for it to end (it holds the lock on \(path))")
+                throw .taken(lock: path)
             }
             MonotonicClock.sleep(until: now + 20_000_000)
         }
-    }
-
-    /// Puts back what a process that is gone has left, if there is such a thing.
-    private static func recover(
-        _ file: borrowing FileDescriptor, isExclusive: Bool
-    ) throws(SystemCallError) {
-        guard try !file.readAll().isEmpty else { return }
-        // With a share of the lock only, whoever left it is gone as well; but another may be about
-        // to put it back just now.
-        if !isExclusive {
-            guard try file.tryLock() else { return }
-        }
-        try restore(file)
-        if !isExclusive { _ = try file.tryLock(shared: true) }
     }
 
     /// Changes a setting, and notes in `file` what it was.
@@ -90,8 +79,8 @@ struct MachineLease: ~Copyable {
     /// of others would be turned away.
     private static func set(
         _ name: String, _ value: String, noting file: borrowing FileDescriptor
-    ) throws(LiveKernelError) {
-        let old = try live { () throws(SystemCallError) in try SysctlFile.read(name) }
+    ) throws(MachineLeaseError) {
+        let old = try leased { () throws(SystemCallError) in try SysctlFile.read(name) }
         guard old != value else { return }
         let entries = (try? SysctlFile.read("net.netfilter.nf_conntrack_count")).flatMap { Int($0) }
         if name.hasSuffix("conntrack_max"), let limit = Int(value), limit > 0,
@@ -103,7 +92,7 @@ struct MachineLease: ~Copyable {
                     + "entries")
         }
         let line = "\(name) \(value) \(old)\n"
-        try live { () throws(SystemCallError) in try file.write(Array(line.utf8).span) }
+        try leased { () throws(SystemCallError) in try file.write(Array(line.utf8).span) }
         do throws(SystemCallError) {
             try SysctlFile.write(name, value)
         } catch {
@@ -113,6 +102,7 @@ struct MachineLease: ~Copyable {
 
     private static func restore(_ file: borrowing FileDescriptor) throws(SystemCallError) {
         let text = String(decoding: try file.readAll(), as: UTF8.self)
+        guard !text.isEmpty else { return }
         for line in text.split(separator: "\n").reversed() {
             let words = line.split(separator: " ").map(String.init)
             guard words.count == 3, globalNames.contains(words[0]) else { continue }
@@ -120,5 +110,36 @@ struct MachineLease: ~Copyable {
             try SysctlFile.write(words[0], words[2])
         }
         try file.truncate()
+    }
+}
+
+/// Why the machine is not to be had.
+public enum MachineLeaseError: Error, Sendable, CustomStringConvertible {
+    /// Others have had it for too long; `lock` is the file they hold.
+    case taken(lock: String)
+    /// A setting cannot be made.
+    case setting(name: String, value: String, reason: String)
+    case call(SystemCallError)
+
+    public var description: String {
+        switch self {
+        case .taken(let lock):
+            "another run has this machine's kernel, and settings of the whole machine are at "
+                + "stake; wait for it to end (it holds the lock on \(lock))"
+        case .setting(let name, let value, let reason):
+            "cannot set \(name) to '\(value)': \(reason)"
+        case .call(let error): "\(error)"
+        }
+    }
+}
+
+/// Puts a system call's failure behind the lease's door.
+private func leased<Value: ~Copyable>(
+    _ body: () throws(SystemCallError) -> Value
+) throws(MachineLeaseError) -> Value {
+    do throws(SystemCallError) {
+        return try body()
+    } catch {
+        throw .call(error)
     }
 }

@@ -1,0 +1,1 @@
+// CMemoryHints is all in its header.

@@ -1,0 +1,226 @@
+public import LinuxCalls
+
+// The parent of a run: starts the processes, gathers what they say once a second, passes on what
+// they are to do, and leaves nothing behind however it ends.
+
+/// Where a run stands, a second at a time; everything since the start.
+public struct LoadTick: Sendable {
+    /// Seconds since the start.
+    public var seconds: Int
+    /// One a workload, in the plan's order, summed over the processes.
+    public var flows: [FlowCounts]
+    /// Of each process.
+    public var processors: [ProcessorTime]
+}
+
+/// What a run came to.
+public struct LoadResult: Sendable {
+    public var flows: [FlowCounts]
+    public var latencies: [Latencies]
+    /// Of all processes together.
+    public var processor: ProcessorTime
+    /// The start on the machine's monotonic clock.
+    public var origin: UInt64
+    /// Nanoseconds from the start to the last process's end.
+    public var elapsed: UInt64
+    /// Somebody stopped it.
+    public var wasInterrupted: Bool
+    /// Why processes ended before their time, if any did; the counts are theirs up to then.
+    public var lostProcesses: [String]
+}
+
+/// Why a run cannot be.
+public enum LoadError: Error, Sendable, CustomStringConvertible {
+    case call(SystemCallError)
+    /// The target is not within what is permitted, which is our mistake or a changed plan.
+    case notPermitted(String)
+    /// This machine does not fit; `remedy` says what to do.
+    case environment(String, remedy: String)
+    /// Interrupted twice: everything was ended at once.
+    case killed
+
+    public var description: String {
+        switch self {
+        case .call(let error): "\(error)"
+        case .notPermitted(let text): text
+        case .environment(let what, let remedy): "\(what); \(remedy)"
+        case .killed: "interrupted twice: the workers were ended at once, and there is no report"
+        }
+    }
+}
+
+/// What whoever watches a run wants of it.
+public enum LoadWish: Sendable, Hashable {
+    case goOn
+    case stop
+    /// So many flows of a held workload from now on.
+    case hold(workload: Int, count: Int)
+}
+
+/// A plan, carried out by worker processes.
+public struct LoadRun: ~Copyable {
+    /// Descriptors a process needs besides its connections.
+    static let spareDescriptors = 64
+    /// Nanoseconds the processes have to get ready.
+    private static let preparation: UInt64 = 300_000_000
+
+    private let plan: Plan
+    private let children: [ChildProcess]
+    private var reports: [WorkerReport?]
+    private var isRunning: [Bool]
+    private var lost: [String] = []
+    private let origin: UInt64
+
+    /// How many processes `plan` takes: as many as its connections need descriptors.
+    public static func processCount(for plan: Plan, descriptorLimit: Int) -> Int {
+        let each = max(1, descriptorLimit - spareDescriptors)
+        return max(1, (plan.expectedFlows + each - 1) / each)
+    }
+
+    /// Starts the processes in the calling thread's network namespace; the run begins a moment
+    /// later, for all of them at once.
+    ///
+    /// - Parameters:
+    ///   - program: This command; `arguments` make it a worker.
+    ///   - permit: What `TargetGate` said about the targets.
+    public init(
+        _ plan: Plan, processCount: Int, permit: LoadPermit, descriptorLimit: Int,
+        program: String = "/proc/self/exe", arguments: [String] = ["load-worker"],
+        pinned: Bool = false
+    ) throws(LoadError) {
+        for workload in plan.workloads {
+            guard permit.covers(workload.target) else {
+                throw .notPermitted(
+                    "workload '\(workload.name)' goes beyond the target that is permitted")
+            }
+        }
+        let origin = MonotonicClock.now() + Self.preparation
+        let slots = max(1, descriptorLimit - Self.spareDescriptors)
+        var children: [ChildProcess] = []
+        for part in 0..<processCount {
+            let share = plan.part(part, of: processCount)
+            let order = WorkerOrder(
+                plan: share, origin: origin, slotCount: min(slots, Self.slots(for: share)),
+                processor: pinned ? part % Processor.count : nil)
+            do throws(SystemCallError) {
+                let child = try ChildProcess(program, arguments)
+                child.tell(WorkerLine.text(order))
+                children.append(child)
+            } catch {
+                throw .call(error)
+            }
+        }
+        self.plan = plan
+        self.origin = origin
+        self.children = children
+        reports = Array(repeating: nil, count: processCount)
+        isRunning = Array(repeating: true, count: processCount)
+    }
+
+    /// Slots for a share: what it expects and as much again, because not all goes as expected.
+    private static func slots(for plan: Plan) -> Int {
+        let isChanging = plan.workloads.contains {
+            if case .held = $0.model { $0.hold == .forever } else { false }
+        }
+        return isChanging ? Int.max : max(256, 2 * plan.expectedFlows)
+    }
+
+    /// Watches the run to its end.
+    ///
+    /// - Parameters:
+    ///   - interruption: Once stops it cleanly, twice ends it at once.
+    ///   - tick: Told once a second; says what is wanted.
+    public mutating func run(
+        interruption: borrowing Interruption, tick: (LoadTick) -> [LoadWish]
+    ) throws(LoadError) -> LoadResult {
+        var wasInterrupted = false
+        var seconds = 0
+        while isRunning.contains(true) {
+            MonotonicClock.sleep(until: MonotonicClock.now() + 10_000_000)
+            if interruption.take() {
+                if wasInterrupted {
+                    for child in children { child.kill() }
+                    throw .killed
+                }
+                wasInterrupted = true
+                for child in children { child.tell("stop") }
+            }
+            try gather()
+            while let next = nextTick(behind: seconds) {
+                seconds = next.seconds
+                for wish in tick(next) { pass(wish) }
+            }
+        }
+        return result(wasInterrupted)
+    }
+
+    private mutating func gather() throws(LoadError) {
+        for index in children.indices where isRunning[index] {
+            do throws(SystemCallError) {
+                let (lines, hasMore) = try children[index].lines()
+                for line in lines {
+                    guard let report = WorkerLine.value(WorkerReport.self, line) else { continue }
+                    reports[index] = report
+                }
+                guard !hasMore else { continue }
+            } catch {
+                throw .call(error)
+            }
+            isRunning[index] = false
+            let code = children[index].wait()
+            if reports[index]?.isLast != true {
+                lost.append("worker \(index + 1) ended with code \(code) before its time")
+            }
+        }
+    }
+
+    /// The tick every process still running has reached, if that is a new one.
+    private func nextTick(behind seconds: Int) -> LoadTick? {
+        var reached = Int.max
+        for index in children.indices where isRunning[index] {
+            reached = min(reached, Int((reports[index]?.elapsed ?? 0) / 1_000_000_000))
+        }
+        guard reached != Int.max, reached > seconds else { return nil }
+        return LoadTick(
+            seconds: reached, flows: flows, processors: reports.compactMap { $0?.processor })
+    }
+
+    private var flows: [FlowCounts] {
+        var sums = plan.workloads.map { _ in FlowCounts() }
+        for report in reports.compactMap({ $0 }) {
+            for (index, flows) in report.flows.enumerated() where index < sums.count {
+                sums[index] = sums[index] + flows
+            }
+        }
+        return sums
+    }
+
+    private func pass(_ wish: LoadWish) {
+        switch wish {
+        case .goOn: break
+        case .stop: for child in children { child.tell("stop") }
+        case .hold(let workload, let count):
+            for (part, child) in children.enumerated() {
+                let share =
+                    count * (part + 1) / children.count - count * part / children.count
+                child.tell("hold \(workload) \(share)")
+            }
+        }
+    }
+
+    private func result(_ wasInterrupted: Bool) -> LoadResult {
+        var latencies = plan.workloads.map { _ in Latencies() }
+        for report in reports.compactMap({ $0 }) {
+            for (index, part) in (report.latencies ?? []).enumerated() {
+                latencies[index].add(part)
+            }
+        }
+        let times = reports.compactMap { $0?.processor }
+        return LoadResult(
+            flows: flows, latencies: latencies,
+            processor: ProcessorTime(
+                user: times.reduce(0) { $0 + $1.user }, system: times.reduce(0) { $0 + $1.system }),
+            origin: origin, elapsed: reports.compactMap { $0?.elapsed }.max() ?? 0,
+            wasInterrupted: wasInterrupted, lostProcesses: lost)
+    }
+}

@@ -1,0 +1,175 @@
+internal import Histogram
+internal import LinuxCalls
+public import Report
+
+/// What a run came to, for people and for programs.
+public struct LoadSummary: Sendable {
+    private let plan: Plan
+    private let result: LoadResult
+    private let first: HostSample?
+    private let last: HostSample?
+    private let peak: Int
+
+    public init(
+        plan: Plan, result: LoadResult, first: HostSample?, last: HostSample?, peak: Int
+    ) {
+        self.plan = plan
+        self.result = result
+        self.first = first
+        self.last = last
+        self.peak = peak
+    }
+
+    private static let percentiles: [(String, Double)] = [
+        ("p50", 50), ("p90", 90), ("p99", 99), ("p999", 99.9), ("max", 100),
+    ]
+
+    // MARK: For people
+
+    public var lines: [String] {
+        var lines = [""]
+        for (index, workload) in plan.workloads.enumerated() {
+            let flows = result.flows[index]
+            lines.append("\(workload.name): " + Self.outcome(flows, workload.transport))
+            for failure in flows.failures.sorted(by: { $0.count > $1.count }) {
+                lines.append("  \(failure.count) × \(failure.text)")
+            }
+            lines += remarks(flows)
+            let latencies = result.latencies[index]
+            if latencies.connect.totalCount > 0 {
+                lines.append("  connect  " + Self.text(latencies.connect))
+                lines.append("  complete " + Self.text(latencies.complete))
+            }
+        }
+        if let first, let last {
+            let moved = last.changes(since: first).map { "\($0.name)+\($0.count)" }
+            lines.append(
+                "table: \(first.count) entries before, \(peak) at most, \(last.count) after, of "
+                    + "\(last.limit)" + (moved.isEmpty ? "" : "; " + moved.joined(separator: " ")))
+        }
+        let flows = result.flows.reduce(0) { $0 + $1.started }
+        if flows > 0 {
+            lines.append(
+                "generator: \(result.processor.total / UInt64(flows) / 10 * 10) ns of CPU a flow ("
+                    + "\(result.processor.user / UInt64(flows) / 10 * 10) in its own code), seed "
+                    + "\(plan.seed), ctlab \(ProductVersion.text)")
+        }
+        return lines
+    }
+
+    private static func outcome(_ flows: FlowCounts, _ transport: Transport) -> String {
+        var parts = ["\(flows.started) started"]
+        if transport == .tcp {
+            parts.append("\(flows.connected) connected")
+            parts.append("\(flows.completed) completed")
+        } else {
+            parts.append("\(flows.datagrams) datagrams sent")
+            parts.append("\(flows.answers) answers")
+        }
+        for (what, count) in [
+            ("failed", flows.failed), ("broken off by the peer", flows.lost),
+            ("cut off by the end", flows.unfinished), ("starts dropped", flows.droppedStarts),
+        ] where count > 0 {
+            parts.append("\(count) \(what)")
+        }
+        return parts.joined(separator: ", ")
+    }
+
+    private func remarks(_ flows: FlowCounts) -> [String] {
+        var lines: [String] = []
+        if flows.retransmitted.contains(where: { $0 > 0 }) {
+            lines.append(
+                "  SYNs sent again: \(flows.retransmitted[0]) once, \(flows.retransmitted[1]) "
+                    + "twice, \(flows.retransmitted[2]) more often")
+        }
+        if flows.droppedStarts > 0 {
+            lines.append(
+                "  the schedule was not kept: no connection slot was free; more --processes help")
+        } else if flows.largestLag > 100_000_000 {
+            lines.append(
+                "  the generator was behind its schedule by up to \(flows.largestLag / 1_000_000) "
+                    + "ms; more --processes may help")
+        }
+        return lines
+    }
+
+    private static func text(_ histogram: Histogram<UInt32>) -> String {
+        percentiles.map { name, percentile in
+            let microseconds = histogram.valueAtPercentile(percentile)
+            return "\(name) \(microseconds / 1000).\(padded(microseconds % 1000)) ms"
+        }.joined(separator: "  ")
+    }
+
+    private static func padded(_ value: UInt64) -> String {
+        let text = String(value)
+        return String(repeating: "0", count: 3 - text.count) + text
+    }
+
+    // MARK: For programs
+
+    public func write(to json: inout JSONText) {
+        json.object { json in
+            json.key("final")
+            json.object { json in
+                json.key("version")
+                json.value(ProductVersion.text)
+                json.key("seed")
+                json.value(plan.seed)
+                json.key("elapsed_ms")
+                json.value(result.elapsed / 1_000_000)
+                json.key("cpu_us")
+                json.value(result.processor.total / 1000)
+                json.key("cpu_user_us")
+                json.value(result.processor.user / 1000)
+                if let first, let last { table(first, last, &json) }
+                json.key("workloads")
+                json.object { json in
+                    for (index, workload) in plan.workloads.enumerated() {
+                        json.key(workload.name)
+                        json.object { json in
+                            json.key("flows")
+                            result.flows[index].write(to: &json)
+                            json.key("connect_us")
+                            Self.write(result.latencies[index].connect, to: &json)
+                            json.key("complete_us")
+                            Self.write(result.latencies[index].complete, to: &json)
+                        }
+                    }
+                }
+            }
+        }
+        json.endLine()
+    }
+
+    private func table(_ first: HostSample, _ last: HostSample, _ json: inout JSONText) {
+        json.key("table")
+        json.object { json in
+            for (name, value) in [
+                ("before", first.count), ("peak", peak), ("after", last.count),
+                ("max", last.limit), ("buckets", last.buckets),
+            ] {
+                json.key(name)
+                json.value(value)
+            }
+            json.key("counters")
+            json.object { json in
+                for (name, count) in last.changes(since: first) {
+                    json.key(name)
+                    json.value(count)
+                }
+            }
+        }
+    }
+
+    private static func write(_ histogram: Histogram<UInt32>, to json: inout JSONText) {
+        json.object { json in
+            json.key("count")
+            json.value(histogram.totalCount)
+            guard histogram.totalCount > 0 else { return }
+            for (name, percentile) in percentiles {
+                json.key(name)
+                json.value(histogram.valueAtPercentile(percentile))
+            }
+        }
+    }
+}

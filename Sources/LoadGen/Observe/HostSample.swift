@@ -1,0 +1,106 @@
+public import LinuxCalls
+
+/// What a host said about itself at one moment; counters since boot, not since the last sample.
+public struct HostSample: Sendable, Hashable {
+    /// Nanoseconds on the machine's monotonic clock.
+    public var moment: UInt64
+    public var count: Int
+    /// Read with every sample: somebody may change them.
+    public var limit: Int
+    public var buckets: Int
+    public var statistics: TrackerStatistics.Reading
+    public var sockets = SocketUse()
+    /// Connections refused because a listener's queue was full.
+    public var listenOverflows = 0
+    public var processor = ProcessorUse()
+    /// "table full" lines of the kernel's log about this namespace since the probe was opened.
+    ///
+    /// `nil` if the log cannot be read. The kernel prints at most ten in five seconds.
+    public var tableFullLines: Int?
+    /// Entries by protocol and state, where they were asked for this time.
+    public var states: [StateCount]?
+
+    /// What moved from `old` to this one, in column order; columns that did not are left out.
+    public func changes(since old: HostSample) -> [(name: String, count: Int)] {
+        zip(TrackerStatistics.columns, zip(statistics.values, old.statistics.values)).compactMap {
+            let change = $1.0 &- $1.1
+            return change == 0 ? nil : ($0, Int(change))
+        }
+    }
+
+    /// How often column `name` moved from `old` to this one.
+    public func change(_ name: String, since old: HostSample) -> Int {
+        Int(statistics.value(name) &- old.statistics.value(name))
+    }
+}
+
+/// `/proc/net/sockstat`: the namespace's sockets.
+public struct SocketUse: Sendable, Hashable {
+    public var tcpInUse = 0
+    public var tcpOrphans = 0
+    public var tcpTimeWait = 0
+    /// The whole machine's.
+    public var tcpAllocated = 0
+    public var tcpMemoryPages = 0
+    public var udpInUse = 0
+
+    public init() {}
+
+    /// Reads the file's text; what is missing counts 0.
+    public init(text: String) {
+        for line in text.split(separator: "\n") {
+            let words = line.split(separator: " ")
+            guard let head = words.first else { continue }
+            for index in stride(from: 1, to: words.count - 1, by: 2) {
+                let value = Int(words[index + 1]) ?? 0
+                switch (head, words[index]) {
+                case ("TCP:", "inuse"): tcpInUse = value
+                case ("TCP:", "orphan"): tcpOrphans = value
+                case ("TCP:", "tw"): tcpTimeWait = value
+                case ("TCP:", "alloc"): tcpAllocated = value
+                case ("TCP:", "mem"): tcpMemoryPages = value
+                case ("UDP:", "inuse"): udpInUse = value
+                default: break
+                }
+            }
+        }
+    }
+}
+
+/// `/proc/stat`: the machine's processor time since boot, in clock ticks.
+public struct ProcessorUse: Sendable, Hashable {
+    public var busy = 0
+    public var total = 0
+
+    public init() {}
+
+    public init(text: String) {
+        let line = text.prefix { $0 != "\n" }
+        let numbers = line.split(separator: " ").dropFirst().prefix(8).map { Int($0) ?? 0 }
+        guard numbers.count >= 4 else { return }
+        total = numbers.reduce(0, +)
+        let idle = numbers[3] + (numbers.count > 4 ? numbers[4] : 0)
+        busy = total - idle
+    }
+
+    /// Per cent of all processors that were busy since `old`.
+    public func busyPercent(since old: ProcessorUse) -> Int {
+        let span = total - old.total
+        return span > 0 ? (busy - old.busy) * 100 / span : 0
+    }
+}
+
+/// `/proc/net/netstat`: pairs of lines, names and numbers.
+enum NetstatText {
+    /// The number called `name` in the group `group` (`TcpExt:`); 0 if there is none.
+    static func value(_ group: String, _ name: String, in text: String) -> Int {
+        let lines = text.split(separator: "\n").filter { $0.hasPrefix(group) }
+        guard lines.count == 2 else { return 0 }
+        let names = lines[0].split(separator: " ")
+        let values = lines[1].split(separator: " ")
+        guard let place = names.firstIndex(where: { $0 == name }), place < values.count else {
+            return 0
+        }
+        return Int(values[place]) ?? 0
+    }
+}

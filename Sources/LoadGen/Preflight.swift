@@ -1,0 +1,44 @@
+internal import LinuxCalls
+
+/// What may keep a run from being what it was meant to be, and how to mend it, before it begins.
+public enum Preflight {
+    /// One sentence each.
+    public static func remarks(_ plan: Plan, processes: Int) -> [String] {
+        var lines: [String] = []
+        for workload in plan.workloads {
+            if workload.ending == .abandon, workload.transport == .tcp, !ProcessOwner.isRoot {
+                lines.append(
+                    "\(workload.name): abandoning a connection silently needs CAP_NET_ADMIN; run "
+                        + "with sudo, or choose another ending")
+            }
+            if let remark = ports(workload) { lines.append(remark) }
+        }
+        return lines
+    }
+
+    /// Whether source ports will do.
+    private static func ports(_ workload: LoadWorkload) -> String? {
+        guard workload.transport == .tcp,
+            let range = try? SysctlFile.read("net.ipv4.ip_local_port_range")
+        else { return nil }
+        let bounds = range.split { " \t".contains($0) }.compactMap { Int($0) }
+        guard bounds.count == 2, bounds[1] >= bounds[0] else { return nil }
+        let each = bounds[1] - bounds[0] + 1
+        let pairs = (workload.sources?.count ?? 1) * workload.target.count
+        let needed: Double
+        switch workload.model {
+        case .held(let count, _): needed = Double(count)
+        case .population(let stages): needed = Double(Plan.peak(stages))
+        case .open(let arrivals):
+            // A client that closes first keeps its port for a minute.
+            let wait = workload.ending == .clientFIN ? min(60, arrivals.totalSeconds) : 0
+            needed = arrivals.peakPerSecond * (workload.hold.meanSeconds + wait)
+        }
+        guard needed > Double(each * pairs) else { return nil }
+        let addresses = Int((needed / Double(each * workload.target.count)).rounded(.up))
+        return
+            "\(workload.name): about \(Int(needed)) source ports are needed, and \(each * pairs) "
+            + "are there; give \(addresses) source addresses (--sources), or more ports: sysctl -w "
+            + "net.ipv4.ip_local_port_range='1024 65535'"
+    }
+}

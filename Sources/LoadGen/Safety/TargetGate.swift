@@ -1,0 +1,120 @@
+public import Wire
+
+// The one place that decides whether a host may be loaded. `LoadRun` takes no target without a
+// permit, and nobody else can make one.
+
+/// What the gate let through: nothing else is loaded.
+public struct LoadPermit: Sendable, Hashable {
+    private var family: Family
+    private var first: Address
+    private var last: Address
+
+    fileprivate init(_ addresses: AddressPool) {
+        family = addresses.family
+        first = addresses.first
+        last = addresses.last
+    }
+
+    func covers(_ target: TargetPool) -> Bool {
+        target.addresses.family == family && first <= target.addresses.first
+            && target.addresses.last <= last
+    }
+}
+
+/// Why a target is not loaded, and what to do.
+public struct TargetRefusal: Error, Sendable, CustomStringConvertible {
+    public var description: String
+}
+
+/// Decides whether a host may be loaded.
+///
+/// Loopback may. Private addresses may inside a namespace made for the purpose; elsewhere they
+/// have to be listed in an allow file or named with `--i-may-load`. Public addresses need both,
+/// wherever. What stands for no single host is never loaded. Every address of a name, or of a
+/// range, has to pass.
+public struct TargetGate: Sendable {
+    public var allowed: AllowList
+    /// What `--i-may-load` named.
+    public var named: [String]
+    /// Whether the process is in a namespace made for the purpose.
+    public var isInLab: Bool
+
+    public init(allowed: AllowList = AllowList(), named: [String] = [], isInLab: Bool = false) {
+        self.allowed = allowed
+        self.named = named
+        self.isInLab = isInLab
+    }
+
+    /// Checks all `addresses` of `host`, and returns the permit for the first.
+    ///
+    /// - Throws: A sentence that says what to do.
+    public func permit(
+        host: String, addresses: [(Family, Address)]
+    ) throws(TargetRefusal) -> LoadPermit {
+        guard let (family, address) = addresses.first else {
+            throw TargetRefusal(description: "target '\(host)' has no address; check the name")
+        }
+        for (family, address) in addresses {
+            try check(host, family, address, isOneOfMany: addresses.count > 1)
+        }
+        let (plainFamily, plain) = AddressClass.unmapped(family, address)
+        return LoadPermit(AddressPool(plainFamily, first: plain))
+    }
+
+    /// Checks a range of addresses: its ends, and that both are of one kind.
+    ///
+    /// A range has at most 65536 addresses, and is checked whole.
+    public func permit(_ pool: AddressPool) throws(TargetRefusal) -> LoadPermit {
+        guard pool.count <= 65_536 else {
+            throw TargetRefusal(
+                description: "found a target of \(pool.count) addresses, expected at most 65536")
+        }
+        for index in 0..<pool.count {
+            let address = pool.address(index)
+            try check(address.text(pool.family), pool.family, address, isOneOfMany: false)
+        }
+        return LoadPermit(pool)
+    }
+
+    private func check(
+        _ host: String, _ family: Family, _ address: Address, isOneOfMany: Bool
+    ) throws(TargetRefusal) {
+        let (family, address) = AddressClass.unmapped(family, address)
+        let text = address.text(family)
+        let isNamed = named.contains { name in
+            if name.lowercased() == host.lowercased() { return true }
+            guard let (otherFamily, other) = Address.parse(name) else { return false }
+            return AddressClass.unmapped(otherFamily, other) == (family, address)
+        }
+        let isListed = allowed.lists(host, family, address)
+        let what =
+            host == text
+            ? "target \(text)"
+            : isOneOfMany
+                ? "target '\(host)' has several addresses, and one of them, \(text),"
+                : "target '\(host)' (\(text))"
+        switch AddressClass(family, address) {
+        case .loopback: return
+        case .privateUse:
+            if isInLab || isListed || isNamed { return }
+            throw TargetRefusal(
+                description: "\(what) is not this machine itself; if it is yours to load, name it "
+                    + "with --i-may-load \(host) or list it in \(AllowList.defaultPath); to try "
+                    + "without another host: ctlab lab up")
+        case .publicUse:
+            if isListed, isNamed { return }
+            let missing =
+                isListed
+                ? "name it with --i-may-load \(host) as well"
+                : isNamed
+                    ? "list it in \(AllowList.defaultPath) (or --allow-file) as well"
+                    : "list it in \(AllowList.defaultPath) (or --allow-file), and name it with "
+                        + "--i-may-load \(host)"
+            throw TargetRefusal(
+                description: "\(what) is a public address; if it is yours to load, \(missing)")
+        case .never:
+            throw TargetRefusal(
+                description: "\(what) stands for no single host; name the host's own address")
+        }
+    }
+}

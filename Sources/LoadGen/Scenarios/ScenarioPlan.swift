@@ -1,0 +1,145 @@
+internal import Conntrack
+public import Scenario
+
+// A scenario's workloads as a plan: the same flows the simulator runs in virtual time, over real
+// sockets. What real sockets cannot do, or this engine does not, is refused with all reasons at
+// once; what it does a little differently is said.
+
+/// A scenario's load as real sockets make it.
+public struct ScenarioPlan: Sendable {
+    public var plan: Plan
+    /// Where the plan is not quite what the file says.
+    public var notes: [String]
+
+    /// - Parameters:
+    ///   - target: Where all workloads go, by their own ports if it has port 0.
+    ///   - sources: Where they come from; `nil` is the system's choice.
+    /// - Throws: Everything that cannot be done.
+    public init(
+        _ scenario: Scenario, target: AddressPool, port: UInt16?, sources: AddressPool?
+    ) throws(ScenarioPlanError) {
+        var workloads: [LoadWorkload] = []
+        var problems: [String] = []
+        var notes: [String] = []
+        for workload in scenario.workloads {
+            do throws(ScenarioPlanError) {
+                workloads.append(
+                    try Self.workload(workload, target, port, sources, &notes))
+            } catch {
+                problems += error.lines
+            }
+        }
+        if scenario.workloads.isEmpty { problems.append("found no workloads, expected one") }
+        if !scenario.timeline.isEmpty {
+            notes.append("the timeline is left out: events of real hosts are yours to make")
+        }
+        guard problems.isEmpty else { throw ScenarioPlanError(lines: problems) }
+        plan = Plan(
+            workloads: workloads, duration: UInt64(max(0, scenario.duration.nanoseconds)))
+        plan.seed = scenario.seed
+        self.notes = notes
+    }
+
+    private static func workload(
+        _ workload: Scenario.Workload, _ target: AddressPool, _ port: UInt16?,
+        _ sources: AddressPool?, _ notes: inout [String]
+    ) throws(ScenarioPlanError) -> LoadWorkload {
+        let name = workload.name
+        guard case .flows(let flow) = workload.kind, let goal = workload.target else {
+            throw ScenarioPlanError(
+                lines: ["\(name): floods, scans and replays are for the simulator alone"])
+        }
+        var problems: [String] = []
+        guard let transport = Transport(rawValue: goal.transport.rawValue) else {
+            throw ScenarioPlanError(lines: ["\(name): found \(goal.transport), expected tcp or udp"]
+            )
+        }
+        let ports = goal.ports
+        let pool = TargetPool(
+            addresses: target, firstPort: port ?? ports.lowerBound,
+            portCount: port == nil ? ports.count : 1)
+        var result = LoadWorkload(
+            name: name, transport: transport,
+            model: model(workload, &problems), target: pool)
+        result.sources = sources
+        if let ending = Ending(rawValue: flow.closing.rawValue) {
+            result.ending = ending
+        } else {
+            problems.append(
+                "\(name): close: found '\(flow.closing.rawValue)', expected "
+                    + Ending.allCases.map(\.rawValue).joined(separator: ", "))
+        }
+        if let hold = hold(flow.hold) {
+            result.hold = hold
+        } else {
+            problems.append("\(name): hold: real sockets draw no pareto and no normal times")
+        }
+        result.requestByteCount = Int(flow.request.mean.rounded())
+        result.responseByteCount = Int(flow.response.mean.rounded())
+        if !flow.request.isConstant || !flow.response.isConstant {
+            notes.append("\(name): requests and responses all have their mean size")
+        }
+        if !flow.requests.isConstant || flow.requests.mean > 1 {
+            notes.append("\(name): each flow has one request")
+        }
+        if flow.retry.attempts > 1 { notes.append("\(name): the application tries once") }
+        if let patience = flow.retry.connectTimeout ?? flow.retry.timeout {
+            result.patience = UInt64(max(1, patience.nanoseconds))
+        }
+        if transport == .udp {
+            result.wantsAnswers = result.responseByteCount > 0
+            result.sourcePortCount = pool.count >= 1000 ? 8 : 1000
+        }
+        guard problems.isEmpty else { throw ScenarioPlanError(lines: problems) }
+        return result
+    }
+
+    /// When flows begin, the wait for the workload's own start included.
+    private static func model(
+        _ workload: Scenario.Workload, _ problems: inout [String]
+    ) -> LoadModel {
+        let load = workload.load
+        var stages = load.stages.map {
+            Arrivals.Stage(
+                seconds: Double($0.duration.nanoseconds) / 1e9, from: $0.from, to: $0.to)
+        }
+        if workload.start.nanoseconds > 0 {
+            let seconds = Double(workload.start.nanoseconds) / 1e9
+            stages.insert(Arrivals.Stage(seconds: seconds, from: 0, to: 0), at: 0)
+        }
+        if load.model == .closed { return .population(stages: stages) }
+        switch load.arrivals {
+        case .poisson: return .open(Arrivals(stages: stages, spacing: .poisson))
+        case .uniform: return .open(Arrivals(stages: stages, spacing: .uniform))
+        case .bursts(let size, let every):
+            // So many, so often, is a rate that comes in bursts.
+            let rate = Double(size) * 1e9 / Double(max(1, every.nanoseconds))
+            for index in stages.indices where index > 0 || workload.start.nanoseconds == 0 {
+                stages[index].fromPerSecond = rate
+                stages[index].toPerSecond = rate
+            }
+            return .open(Arrivals(stages: stages, spacing: .bursts(size: size)))
+        case .trace:
+            problems.append("\(workload.name): arrivals of a trace are for the simulator alone")
+            return .open(Arrivals(stages: stages, spacing: .uniform))
+        }
+    }
+
+    private static func hold(_ time: Scenario.Distribution) -> HoldTime? {
+        switch time {
+        case .constant(let value): value > 0 ? .fixed(seconds: value / 1e9) : HoldTime.none
+        case .uniform(let low, let high): .uniform(from: low / 1e9, to: high / 1e9)
+        case .exponential(let mean): .exponential(meanSeconds: mean / 1e9)
+        case .lognormal(let median, let p99):
+            .lognormal(medianSeconds: median / 1e9, p99Seconds: p99 / 1e9)
+        case .pareto, .normal: nil
+        }
+    }
+}
+
+/// What of a scenario real sockets cannot do: a line each.
+public struct ScenarioPlanError: Error, Sendable, CustomStringConvertible {
+    public var lines: [String]
+
+    public var description: String { lines.joined(separator: "\n") }
+}

@@ -1,0 +1,240 @@
+import ArgumentParser
+import Foundation
+import LinuxCalls
+import LoadGen
+import Scenario
+
+/// `ctlab lab`: client, gateway and server on one machine.
+struct LabCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "lab",
+        abstract: "Client, tracking gateway and server as namespaces of this machine.",
+        discussion: """
+            Three network namespaces joined by veth: ctlab-client, ctlab-gw (which tracks, and \
+            translates unless told otherwise) and ctlab-server. The client may send from \
+            198.18.0.0/20, the server answers on 198.18.128.0/20. Needs root, ip and nft.
+
+            EXAMPLES
+              A lab to play in:
+                sudo ctlab lab up
+                sudo ip netns exec ctlab-server ctlab sink --tcp 9000 --udp 9000 &
+                sudo ip netns exec ctlab-client ctlab load --quick churn --target \\
+                    198.18.128.1:9000 --observe netns:ctlab-gw
+                sudo ctlab lab down
+              A scenario's workloads on the real kernel:
+                sudo ctlab lab run scenarios/burst.yaml
+              One run, with everything made for it and removed after it:
+                sudo ctlab lab run --set nf_conntrack_max=4000 -- ceiling --sources 198.18.0.0/24
+            """,
+        subcommands: [Up.self, Down.self, Run.self])
+
+    /// What the gateway is like.
+    struct Gateway: ParsableArguments {
+        @Option(name: .customLong("set"), help: "A setting of the gateway, NAME=VALUE.")
+        var settings: [String] = []
+
+        @Option(help: "The gateway's rules, a file with nftables text.")
+        var rules: String?
+
+        @Option(name: .customLong("client-set"), help: "A setting of the client, NAME=VALUE.")
+        var clientSettings: [String] = []
+
+        @Flag(help: "Track only, translate nothing.")
+        var noNat = false
+
+        func setup() throws -> LabSetup {
+            let pairs = try settings.map { try Self.pair("--set", $0) }
+            var ruleset = noNat ? LabSetup.tracking : LabSetup.masquerade
+            if let rules {
+                do {
+                    ruleset = try TextFile.read(rules)
+                } catch {
+                    throw Failure(code: .usage, text: "\(error)")
+                }
+            }
+            return LabSetup(
+                ruleset: ruleset, settings: pairs,
+                clientSettings: try clientSettings.map { try Self.pair("--client-set", $0) })
+        }
+
+        private static func pair(
+            _ option: String, _ text: String
+        ) throws -> (name: String, value: String) {
+            let parts = text.split(separator: "=", maxSplits: 1)
+            guard parts.count == 2 else {
+                throw Failure(
+                    code: .usage, text: "\(option): found '\(text)', expected NAME=VALUE")
+            }
+            return (String(parts[0]), String(parts[1]))
+        }
+    }
+
+    /// Standing marks of a lab somebody has put up, and may be using.
+    private static let mark = "/run/ctlab/lab-is-up"
+
+    struct Up: ParsableCommand {
+        static let configuration = CommandConfiguration(
+            abstract: "Make the namespaces; they stay until 'ctlab lab down'.")
+
+        @OptionGroup var gateway: Gateway
+
+        mutating func run() throws {
+            let setup = try gateway.setup()
+            if let (name, _) = setup.globalSettings.first {
+                throw Failure(
+                    code: .usage,
+                    text:
+                        "\(name) holds for the whole machine, so that a lab that stays cannot set "
+                        + "it; use 'ctlab lab run', which puts it back")
+            }
+            try LabCommand.doing {
+                try Lab().up(setup)
+                try TextFile.makeDirectory("/run/ctlab")
+                _ = try FileDescriptor(opening: LabCommand.mark, for: .create)
+            }
+            let lab = Lab()
+            LoadOutput.line("lab: \(lab.client), \(lab.gateway) and \(lab.server) are up")
+        }
+    }
+
+    struct Down: ParsableCommand {
+        static let configuration = CommandConfiguration(
+            abstract: "Remove the namespaces and everything in them.")
+
+        mutating func run() throws {
+            try LabCommand.doing {
+                try Lab().down()
+                try TextFile.remove(LabCommand.mark)
+            }
+        }
+    }
+
+    struct Run: ParsableCommand {
+        static let configuration = CommandConfiguration(
+            abstract: "Run a scenario, load or ceiling in a lab made for it.",
+            discussion: """
+                Makes the lab, starts a sink in the server's namespace (TCP and UDP port 9000), \
+                runs the command in the client's, and removes the lab. --target and --observe are \
+                added unless given. Settings of the whole machine, such as nf_conntrack_max, are \
+                put back afterwards, also after a crash: by whatever run comes next.
+                """)
+
+        @OptionGroup var gateway: Gateway
+
+        @Option(help: "Sink processes: one holds about as many connections as descriptors.")
+        var sinks = 1
+
+        @Argument(help: "A scenario: its addresses, rules, settings and workloads.")
+        var scenario: String?
+
+        @Argument(parsing: .postTerminator, help: "load … or ceiling …, behind --.")
+        var command: [String] = []
+
+        func validate() throws {
+            if scenario != nil, command.isEmpty { return }
+            guard let first = command.first, ["load", "ceiling", "timeouts"].contains(first) else {
+                throw ValidationError(
+                    "found '\(command.joined(separator: " "))', expected 'load …', 'ceiling …' or "
+                        + "'timeouts …' behind '--'")
+            }
+        }
+
+        mutating func run() throws {
+            var setup = try gateway.setup()
+            if let scenario { setup = try Self.setup(scenario, setup.allSettings) }
+            guard !TextFile.exists(LabCommand.mark) else {
+                throw Failure(
+                    code: .usage, text: "a lab is up already; end it first: ctlab lab down")
+            }
+            try run(setup, holding: Interruption())
+        }
+
+        /// Signals wait while it lasts: whatever happens, the lab is removed.
+        private func run(_ setup: LabSetup, holding signals: borrowing Interruption?) throws {
+            try LabCommand.doing {
+                let lease = try MachineLease(changing: setup.globalSettings)
+                let lab = Lab()
+                try lab.up(setup)
+                defer { try? lab.down() }
+                let sinks = try lab.inside(lab.server) { () throws(LabError) in
+                    try LabCommand.startSinks(max(1, self.sinks))
+                }
+                var inner = try Ctlab.parseAsRoot(arguments(lab, setup))
+                try NetworkNamespace.during(lab.client) { try inner.run() }
+                for sink in sinks { sink.closeInput() }
+                _ = consume lease
+            }
+        }
+
+        private static func setup(
+            _ path: String, _ settings: [(name: String, value: String)]
+        ) throws -> LabSetup {
+            do {
+                var setup = try LabSetup(try ScenarioFile.read(path).scenario)
+                setup.add(settings)
+                return setup
+            } catch let error as ScenarioPlanError {
+                throw Failure(code: .usage, text: "lab: \(path)\n\(error)")
+            } catch {
+                throw Failure(code: .usage, text: "the scenario is refused\n\(error)")
+            }
+        }
+
+        private func arguments(_ lab: Lab, _ setup: LabSetup) -> [String] {
+            var words = command
+            if words.isEmpty, let scenario {
+                words = ["load", scenario, "--sources", setup.clientPrefix]
+            }
+            if !words.contains("--target") { words += ["--target", "\(setup.serverAddress):9000"] }
+            if !words.contains("--observe") { words += ["--observe", "netns:\(lab.gateway)"] }
+            return words
+        }
+    }
+
+    private static func startSinks(_ count: Int) throws(LabError) -> [ChildProcess] {
+        do throws(SystemCallError) {
+            var children: [ChildProcess] = []
+            for _ in 0..<count {
+                let child = try ChildProcess(
+                    "/proc/self/exe",
+                    ["sink", "--tcp", "9000", "--udp", "9000", "--shared", "--until-input-ends"])
+                children.append(child)
+            }
+            // Each says when it listens.
+            for child in children {
+                while true {
+                    let (lines, hasMore) = try child.lines()
+                    guard lines.isEmpty else { break }
+                    guard hasMore else {
+                        throw SystemCallError(call: "sink", code: 98)
+                    }
+                    MonotonicClock.sleep(until: MonotonicClock.now() + 5_000_000)
+                }
+            }
+            return children
+        } catch {
+            throw .call(error)
+        }
+    }
+
+    /// Makes failures of `body` the command's.
+    private static func doing(_ body: () throws -> Void) throws {
+        do {
+            try body()
+        } catch let error as LabError {
+            throw Failure(code: .environment, text: "\(error)")
+        } catch let error as MachineLeaseError {
+            throw Failure(code: .environment, text: "lab: \(error)")
+        } catch let error as SystemCallError {
+            throw Failure(code: .failed, text: "lab: \(error)")
+        }
+    }
+}
+
+extension NetworkNamespace {
+    /// Runs `body` with the calling thread in the namespace called `name`.
+    fileprivate static func during(_ name: String, _ body: () throws -> Void) throws {
+        let namespace = try NetworkNamespace(named: name)
+        try namespace.enter(body)
+    }
+}

@@ -1,0 +1,272 @@
+import ArgumentParser
+import Foundation
+import LinuxCalls
+import LoadGen
+import Report
+import Scenario
+
+/// `ctlab load`: real sockets against a real host.
+struct LoadCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "load",
+        abstract: "Drive a workload over real sockets against a host of yours.",
+        discussion: """
+            Loads loopback and lab namespaces (ctlab lab up); any other host has to be listed in \
+            /etc/ctlab/may-load or named with --i-may-load, a public one both. One line a second: \
+            the table of --observe, what moved in it, and what the generator did. Latency counts \
+            from the moment a flow was due. Ctrl-C once stops and reports, twice ends at once.
+
+            PROFILES
+              churn    connections made and closed, so many a second
+              hold     connections made and held
+              request  connections with a request and an answer each (needs ctlab sink)
+              fanout   datagrams, each a new flow, from one socket
+
+            EXAMPLES
+              ctlab sink --tcp 9000 &
+              ctlab load --quick churn --target 127.0.0.1:9000 --rate 5000/s --for 10s
+              ctlab load --quick hold --flows 50000 --target 127.0.0.1:9000 --sources 127.1.0.0/28
+            """)
+
+    enum Format: String, ExpressibleByArgument, CaseIterable { case text, jsonl }
+
+    @OptionGroup var targets: TargetOptions
+    @OptionGroup var observation: ObserveOptions
+
+    @Argument(help: "A scenario, whose workloads are driven; or --quick.")
+    var scenario: String?
+
+    @Option(help: "churn, hold, request or fanout.")
+    var quick: String?
+
+    @Option(help: "Arrivals: 4000/s, or 200/s..4000/s.")
+    var rate: String?
+
+    @Option(help: "How arrivals are spaced: poisson, uniform or bursts(SIZE).")
+    var arrivals: String?
+
+    @Option(help: "Connections held.")
+    var flows: Int?
+
+    @Option(name: .customLong("for"), help: "How long flows begin: 10s, 2m.")
+    var duration = "10s"
+
+    @Option(help: "How connections end: client-fin, server-fin, rst or abandon.")
+    var ending: String?
+
+    @Option(help: "How long they last: 300ms, exponential(2s), lognormal(median=1s, p99=9s).")
+    var hold: String?
+
+    @Option(help: "Bytes sent and bytes awaited: 200B/10kB.")
+    var exchange: String?
+
+    @Option(help: "Source addresses: a prefix of this host's own.")
+    var sources: String?
+
+    @Option(help: "Source ports of a fanout, for each address.")
+    var sourcePorts = 1
+
+    @Flag(help: "Have datagrams answered (needs ctlab sink).")
+    var answers = false
+
+    @Option(help: "Datagrams a flow has.")
+    var datagrams = 1
+
+    @Option(help: "When an attempt counts as failed.")
+    var patience = "10s"
+
+    @Option(help: "Worker processes; by default as many as the connections need.")
+    var processes: Int?
+
+    @Option(help: "Seed of everything random.")
+    var seed: UInt64 = 1
+
+    @Option(help: "text, or jsonl: an object a second and one for the whole.")
+    var format = Format.text
+
+    func validate() throws {
+        if (scenario == nil) == (quick == nil) {
+            let found = quick == nil ? "neither a scenario nor --quick" : "a scenario and --quick"
+            throw ValidationError("found \(found), expected one of them")
+        }
+    }
+
+    mutating func run() throws {
+        let (target, permit) = try targets.approved()
+        let plan = try scenario.map { try self.plan(ofScenario: $0, target) } ?? self.plan(target)
+        let limit = DescriptorLimit.raise()
+        let needed = LoadRun.processCount(for: plan, descriptorLimit: limit)
+        let processes = max(needed, self.processes ?? 1)
+        for line in Preflight.remarks(plan, processes: processes) { Message.error(line) }
+        var telling = LoadTelling(
+            plan: plan, target: targets.target, format: format,
+            probe: try observation.probe())
+        guard let interruption = Interruption() else {
+            throw Failure(
+                code: .environment, text: "no descriptor left; raise the limit: ulimit -n")
+        }
+        do {
+            var run = try LoadRun(
+                plan, processCount: processes, permit: permit, descriptorLimit: limit)
+            let result = try run.run(interruption: interruption) { telling.tick($0) }
+            try telling.finish(result)
+        } catch let error as LoadError {
+            let code: ExitStatus = if case .killed = error { .interrupted } else { .environment }
+            throw Failure(code: code, text: "load: \(error)")
+        }
+    }
+
+    // MARK: The plan
+
+    /// The plan of a scenario file: options that shape a profile do not apply.
+    private func plan(ofScenario path: String, _ target: TargetPool) throws -> Plan {
+        let file: ScenarioFile
+        do {
+            file = try ScenarioFile.read(path)
+        } catch {
+            throw Failure(code: .usage, text: "the scenario is refused\n\(error)")
+        }
+        let pool = try sources.map {
+            try Self.read("--sources", $0, "an address or a prefix") { AddressPool.prefix($0) }
+        }
+        do {
+            let made = try ScenarioPlan(
+                file.scenario, target: target.addresses,
+                port: target.firstPort, sources: pool)
+            for note in made.notes { Message.error(note) }
+            let breaches = LoadLimits().breaches(of: made.plan)
+            guard breaches.isEmpty else {
+                throw Failure(code: .usage, text: breaches.joined(separator: "\n"))
+            }
+            return made.plan
+        } catch let error as ScenarioPlanError {
+            throw Failure(code: .usage, text: "load: \(path)\n\(error)")
+        }
+    }
+
+    private func plan(_ target: TargetPool) throws -> Plan {
+        let quick = quick ?? ""
+        guard let profile = QuickProfile(rawValue: quick) else {
+            let names = QuickProfile.allCases.map(\.rawValue).joined(separator: ", ")
+            throw Self.usage("--quick", quick, names)
+        }
+        let seconds = try Self.read("--for", duration, "a duration such as 10s") {
+            QuantityText.seconds($0)
+        }
+        var workload = profile.workload(target)
+        if let ending {
+            workload.ending = try Self.read(
+                "--ending", ending, "client-fin, server-fin, rst or abandon"
+            ) { Ending(rawValue: $0) }
+        }
+        if let hold {
+            workload.hold = try Self.read("--hold", hold, "a time such as 300ms") { HoldTime($0) }
+        }
+        if let exchange {
+            let sizes = exchange.split(separator: "/").compactMap {
+                QuantityText.byteCount(String($0))
+            }
+            guard sizes.count == 2 else {
+                throw Self.usage("--exchange", exchange, "two sizes such as 200B/10kB")
+            }
+            workload.requestByteCount = sizes[0]
+            workload.responseByteCount = sizes[1]
+        }
+        if let sources {
+            workload.sources = try Self.read("--sources", sources, "an address or a prefix") {
+                AddressPool.prefix($0)
+            }
+            guard workload.sources?.family == target.addresses.family else {
+                throw Self.usage("--sources", sources, "addresses of the target's family")
+            }
+        }
+        workload.sourcePortCount = sourcePorts
+        workload.wantsAnswers = answers
+        workload.datagramsPerFlow = max(1, datagrams)
+        workload.patience = UInt64(
+            try Self.read("--patience", patience, "a time such as 10s") {
+                QuantityText.seconds($0)
+            } * 1e9)
+        workload.model = try model(workload.model, seconds)
+        var plan = Plan(workloads: [workload], duration: UInt64(seconds * 1e9))
+        plan.seed = seed
+        let breaches = LoadLimits().breaches(of: plan)
+        guard breaches.isEmpty else {
+            throw Failure(code: .usage, text: breaches.joined(separator: "\n"))
+        }
+        return plan
+    }
+
+    private func model(_ standard: LoadModel, _ seconds: Double) throws -> LoadModel {
+        let ramp = try rate.map {
+            try Self.read("--rate", $0, "a rate such as 4000/s") { QuantityText.ramp($0) }
+        }
+        switch standard {
+        case .population: return standard
+        case .held(let count, let startsPerSecond):
+            return .held(count: flows ?? count, startsPerSecond: ramp?.to ?? startsPerSecond)
+        case .open(var model):
+            if flows != nil { throw Self.usage("--flows", "a count", "it with --quick hold only") }
+            let stage = model.stages[0]
+            model.stages = [
+                Arrivals.Stage(
+                    seconds: seconds, from: ramp?.from ?? stage.fromPerSecond,
+                    to: ramp?.to ?? stage.toPerSecond)
+            ]
+            if let arrivals {
+                model.spacing = try Self.read("--arrivals", arrivals, "poisson or uniform") {
+                    text -> Arrivals.Spacing? in
+                    switch text {
+                    case "poisson": return .poisson
+                    case "uniform": return .uniform
+                    default:
+                        guard text.hasPrefix("bursts("), text.hasSuffix(")"),
+                            let size = Int(text.dropFirst(7).dropLast()), size > 0
+                        else { return nil }
+                        return .bursts(size: size)
+                    }
+                }
+            }
+            return .open(model)
+        }
+    }
+
+    private static func read<Value>(
+        _ option: String, _ text: String, _ expected: String, _ read: (String) -> Value?
+    ) throws -> Value {
+        guard let value = read(text) else { throw usage(option, text, expected) }
+        return value
+    }
+
+    private static func usage(_ option: String, _ found: String, _ expected: String) -> Failure {
+        Failure(code: .usage, text: "\(option): found '\(found)', expected \(expected)")
+    }
+}
+
+/// `ctlab load-worker`: one process of a run; started by `load`, not by people.
+struct LoadWorkerCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "load-worker", abstract: "One process of a run.", shouldDisplay: false)
+
+    mutating func run() throws {
+        _ = DescriptorLimit.raise()
+        var control = try StandardInput()
+        guard let order = try Self.order(&control) else {
+            throw Failure(
+                code: .usage, text: "load-worker: found no order on standard input; use ctlab load")
+        }
+        if let processor = order.processor { Processor.stay(on: processor) }
+        var worker = try Worker(order.plan, origin: order.origin, slotCount: order.slotCount)
+        try worker.run(control: &control) { LoadOutput.line(WorkerLine.text($0)) }
+    }
+
+    /// Waits for the first line.
+    private static func order(_ control: inout StandardInput) throws -> WorkerOrder? {
+        while true {
+            let (lines, hasMore) = try control.lines()
+            if let line = lines.first { return WorkerLine.value(WorkerOrder.self, line) }
+            guard hasMore else { return nil }
+            MonotonicClock.sleep(until: MonotonicClock.now() + 1_000_000)
+        }
+    }
+}

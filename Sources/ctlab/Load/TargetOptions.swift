@@ -1,0 +1,111 @@
+import ArgumentParser
+import Foundation
+import LinuxCalls
+import LoadGen
+import Wire
+
+/// Which host is loaded, and by what right.
+struct TargetOptions: ParsableArguments {
+    @Option(help: "HOST:PORT; ranges as ADDRESS/PREFIX:PORT-PORT; IPv6 addresses in brackets.")
+    var target: String
+
+    @Option(
+        name: .customLong("i-may-load"),
+        help: "A host that is yours to load; loopback and labs need no naming.")
+    var iMayLoad: [String] = []
+
+    @Option(help: "A list of hosts that are yours to load, one a line.")
+    var allowFile: String?
+
+    /// The target, once the gate has let it through.
+    func approved() throws -> (target: TargetPool, permit: LoadPermit) {
+        let words: TargetText
+        do {
+            words = try TargetText(target)
+        } catch {
+            throw Failure(code: .usage, text: "\(error)")
+        }
+        let gate = TargetGate(
+            allowed: try readAllowFile(), named: iMayLoad, isInLab: Lab.holdsThisProcess)
+        do {
+            let (range, addresses) = try words.resolve()
+            if let range {
+                let permit = try gate.permit(range)
+                return (
+                    TargetPool(
+                        addresses: range, firstPort: words.firstPort, portCount: words.portCount),
+                    permit
+                )
+            }
+            let permit = try gate.permit(host: words.host, addresses: addresses)
+            guard let first = addresses.first else {
+                throw Failure(code: .usage, text: "target: '\(words.host)' has no address")
+            }
+            let (family, address) = AddressClass.unmapped(first.0, first.1)
+            return (
+                TargetPool(
+                    addresses: AddressPool(family, first: address), firstPort: words.firstPort,
+                    portCount: words.portCount),
+                permit
+            )
+        } catch let error as TargetRefusal {
+            throw Failure(code: .usage, text: error.description)
+        } catch let error as NameError {
+            throw Failure(code: .usage, text: "target \(error)")
+        }
+    }
+
+    private func readAllowFile() throws -> AllowList {
+        let path = allowFile ?? AllowList.defaultPath
+        if allowFile == nil, !TextFile.exists(path) { return AllowList() }
+        do {
+            return try AllowList(text: try TextFile.read(path), path: path)
+        } catch {
+            throw Failure(code: .usage, text: "the allow file is refused\n\(error)")
+        }
+    }
+}
+
+/// Where the table is watched while a run lasts.
+struct ObserveOptions: ParsableArguments {
+    @Option(help: "Whose table is watched: local, netns:NAME or none.")
+    var observe: String?
+
+    /// The probe, if one is wanted; where none was asked for and none is to be had, there is none.
+    func probe() throws -> HostProbe? {
+        if observe == "none" { return nil }
+        guard let vantage = Vantage(observe ?? "local") else {
+            throw Failure(
+                code: .usage,
+                text: "--observe: found '\(observe ?? "")', expected local, netns:NAME or none")
+        }
+        do {
+            return try HostProbe.open(vantage)
+        } catch {
+            guard observe != nil else { return nil }
+            throw Self.failure(error, vantage)
+        }
+    }
+
+    static func failure(_ error: any Error, _ vantage: Vantage) -> Failure {
+        let remedy: String
+        switch (error as? SystemCallError)?.isMissing {
+        case true:
+            if case .namespace(let name) = vantage, !TextFile.exists("/run/netns/\(name)") {
+                remedy = "there is no namespace '\(name)'; see: ip netns list"
+            } else {
+                remedy = "load the tracker first: modprobe nf_conntrack"
+            }
+        default: remedy = "run with sudo"
+        }
+        return Failure(code: .environment, text: "\(error); \(remedy)")
+    }
+}
+
+/// Standard output, a piece at a time.
+enum LoadOutput {
+    static func write(_ text: String) {
+        _ = try? StandardStream.output.write(Array(text.utf8).span)
+    }
+    static func line(_ text: String) { write(text + "\n") }
+}

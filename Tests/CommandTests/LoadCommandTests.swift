@@ -1,0 +1,284 @@
+import Foundation
+import Testing
+
+/// Shell scripts around the built command, in a network namespace made for each.
+enum LoadScript {
+    /// Why real sockets cannot be tried here; `nil` if they can.
+    static let obstacle: String? = {
+        guard geteuid() == 0 else { return "network namespaces need root" }
+        for tool in ["/usr/sbin/ip", "/usr/sbin/nft", "/usr/bin/unshare"] {
+            guard FileManager.default.isExecutableFile(atPath: tool) else {
+                return "there is no \(tool)"
+            }
+        }
+        guard FileManager.default.fileExists(atPath: "/proc/sys/net/netfilter") else {
+            return "the kernel tracks no connections"
+        }
+        return nil
+    }()
+
+    static var isPossible: Bool { obstacle == nil }
+
+    /// Runs `script` in a namespace with loopback up and a sink at port 9000; `$ctlab` is the
+    /// command, `$sink` the sink's process.
+    static func run(_ script: String, tracked: Bool = true) throws -> Command {
+        let rules =
+            tracked
+            ? "nft 'table ip t { chain o { type filter hook output priority 0; ct state new; }; }'"
+            : "true"
+        let frame = """
+            export PATH=/usr/sbin:/usr/bin:/sbin:/bin
+            ctlab=$1
+            ip link set lo up
+            \(rules) || exit 99
+            "$ctlab" sink --tcp 9000 --udp 9000 --quiet > /dev/null 2> "$2" &
+            sink=$!
+            for _ in $(seq 1000); do grep -q ready "$2" && break; sleep 0.01; done
+            \(script)
+            status=$?
+            kill -TERM $sink 2> /dev/null
+            exit $status
+            """
+        let scratch = try Scratch()
+        let log = try scratch.file("sink", Data())
+        return try Command.run(
+            program: "/usr/bin/unshare",
+            ["-n", "/bin/bash", "-c", frame, "bash", Command.program.path, log])
+    }
+}
+
+@Suite struct LoadRefusalTests {
+    struct Row: CustomTestStringConvertible, Sendable {
+        var arguments: [String]
+        var status: Int32 = 2
+        var sentence: String
+
+        var testDescription: String { arguments.joined(separator: " ") }
+    }
+
+    @Test(
+        "what is not to be loaded, or cannot be read, is refused with a sentence",
+        arguments: [
+            Row(
+                arguments: ["--quick", "churn", "--target", "203.0.113.1:80"],
+                sentence: "is a public address; if it is yours to load, list it in"),
+            Row(
+                arguments: [
+                    "--quick", "churn", "--target", "203.0.113.1:80", "--i-may-load", "203.0.113.1",
+                ], sentence: "list it in /etc/ctlab/may-load (or --allow-file) as well"),
+            Row(
+                arguments: ["--quick", "churn", "--target", "10.255.255.1:80"],
+                sentence: "name it with --i-may-load 10.255.255.1"),
+            Row(
+                arguments: ["--quick", "churn", "--target", "[::ffff:8.8.8.8]:80"],
+                sentence: "8.8.8.8"),
+            Row(
+                arguments: ["--quick", "churn", "--target", "no.such.host.invalid:80"],
+                sentence: "no.such.host.invalid"),
+            Row(arguments: ["--quick", "churn", "--target", "127.0.0.1"], sentence: "HOST:PORT"),
+            Row(
+                arguments: ["--quick", "chrun", "--target", "127.0.0.1:80"],
+                sentence: "found 'chrun', expected churn, hold, request, fanout"),
+            Row(
+                arguments: ["--quick", "churn", "--target", "127.0.0.1:80", "--rate", "fast"],
+                sentence: "--rate: found 'fast'"),
+            Row(
+                arguments: ["--quick", "churn", "--target", "127.0.0.1:80", "--for", "48h"],
+                sentence: "expected more than 0 and at most 86400 s"),
+            Row(
+                arguments: ["--quick", "churn", "--target", "127.0.0.1:80", "--rate", "9000000/s"],
+                sentence: "at most 1000000/s"),
+            Row(
+                arguments: [
+                    "--quick", "churn", "--target", "127.0.0.1:80", "--observe",
+                    "netns:nowhere-4711",
+                ], status: 4, sentence: "there is no namespace 'nowhere-4711'"),
+            Row(
+                arguments: [
+                    "--quick", "churn", "--target", "127.0.0.1:80", "--allow-file", "/no/such/file",
+                ], sentence: "/no/such/file"),
+        ])
+    func refuses(_ row: Row) throws {
+        let command = try Command.run(["load"] + row.arguments)
+        #expect(command.status == row.status)
+        #expect(command.error.contains(row.sentence), "\(command.error)")
+        #expect(command.output.isEmpty)
+    }
+
+    @Test("the tests with real sockets run here, or say that they do not")
+    func saysWhetherTheyRun() {
+        guard let obstacle = LoadScript.obstacle else { return }
+        let text = "NOT RUN: the tests of the load generator (\(obstacle))"
+        FileHandle.standardError.write(Data("\n*** \(text) ***\n\n".utf8))
+        #expect(ProcessInfo.processInfo.environment["CI"] != "true", "\(text)")
+    }
+}
+
+/// Real sockets, in namespaces made for them; counts, not rates.
+@Suite(.serialized, .enabled(if: LoadScript.isPossible))
+struct LoadCommandTests {
+    /// A number of the last object of a run told as JSON.
+    private static func number(_ key: String, in output: String) -> Int? {
+        guard let last = output.split(separator: "\n").last,
+            let range = last.firstRange(of: "\"\(key)\":")
+        else { return nil }
+        return Int(last[range.upperBound...].prefix { $0.isNumber })
+    }
+
+    @Test(
+        "each way of ending leaves its own state behind, for every flow",
+        arguments: [
+            ("client-fin", "TIME_WAIT"), ("server-fin", "TIME_WAIT"), ("rst", "CLOSE"),
+            ("abandon", "ESTABLISHED"),
+        ])
+    func leavesItsState(_ ending: String, _ state: String) throws {
+        let command = try LoadScript.run(
+            """
+            "$ctlab" load --quick request --target 127.0.0.1:9000 --rate 200/s --for 1s \
+                --arrivals uniform --ending \(ending) --exchange 100B/2kB --format jsonl || exit 1
+            sleep 0.2
+            echo "$(grep -c ' \(state) ' /proc/net/nf_conntrack) of $(grep -c . \
+                /proc/net/nf_conntrack)" >&2
+            """)
+        #expect(command.status == 0, "\(command.error)")
+        #expect(Self.number("started", in: command.output) == 200)
+        #expect(Self.number("completed", in: command.output) == 200)
+        #expect(Self.number("failed", in: command.output) == 0)
+        #expect(command.error.contains("200 of 200"), "\(command.error)")
+    }
+
+    @Test("held connections stand until the end, over as many processes as they need")
+    func holds() throws {
+        let command = try LoadScript.run(
+            """
+            ulimit -n 300
+            "$ctlab" load --quick hold --flows 600 --rate 5000/s --for 3s --format jsonl \
+                --target 127.0.0.1:9000 | tee /dev/stderr | grep -c '"standing":600' > /dev/null
+            """)
+        #expect(command.status == 0, "\(command.error)")
+        let last = command.error.split(separator: "\n").last.map(String.init) ?? ""
+        #expect(Self.number("completed", in: last) == 600, "\(command.error)")
+    }
+
+    @Test("datagrams go to each destination once, and all are answered")
+    func fansOut() throws {
+        let command = try LoadScript.run(
+            """
+            "$ctlab" load --quick fanout --target 127.1.0.0/24:9000 --rate 254/s --for 1s \
+                --answers --format jsonl || exit 1
+            grep -c udp /proc/net/nf_conntrack >&2
+            """)
+        #expect(command.status == 0, "\(command.error)")
+        #expect(Self.number("datagrams", in: command.output) == 254)
+        #expect(Self.number("answers", in: command.output) == 254)
+        #expect(command.error.split(separator: "\n").last == "254")
+    }
+
+    @Test("a sink that pauses for two seconds shows in the 99th percentile")
+    func showsPauses() throws {
+        let command = try LoadScript.run(
+            """
+            (sleep 1.5; kill -STOP $sink; sleep 2; kill -CONT $sink) &
+            "$ctlab" load --quick request --target 127.0.0.1:9000 --rate 100/s --for 5s \
+                --arrivals uniform --format jsonl
+            """)
+        #expect(command.status == 0, "\(command.error)")
+        let complete = command.output.split(separator: "\n").last.flatMap { line in
+            line.firstRange(of: "\"complete_us\":").map { String(line[$0.upperBound...]) }
+        }
+        let p99 = try #require(complete.flatMap { Self.number("p99", in: $0) })
+        #expect(p99 > 1_500_000, "\(p99) µs")
+    }
+
+    @Test("nobody listening is said with call, peer and reason")
+    func saysWhoRefused() throws {
+        let command = try LoadScript.run(
+            "\"$ctlab\" load --quick churn --target 127.0.0.1:9 --rate 50/s --for 1s")
+        #expect(command.status == 0)
+        #expect(command.output.contains("× connect 127.0.0.1:9: Connection refused (errno 111)"))
+    }
+
+    @Test("a worker that is killed leaves a partial report and a code of its own")
+    func survivesKilledWorkers() throws {
+        let command = try LoadScript.run(
+            """
+            "$ctlab" load --quick churn --target 127.0.0.1:9000 --rate 200/s --for 60s \
+                --processes 2 &
+            load=$!
+            while [ "$(pgrep -cP $load)" != 2 ]; do sleep 0.05; done
+            sleep 2.5
+            kill -KILL $(pgrep -P $load | head -1)
+            sleep 0.5
+            kill -TERM $load
+            wait $load
+            """)
+        #expect(command.status == 1)
+        #expect(command.error.contains("ended with code 137"), "\(command.error)")
+        #expect(command.output.contains("churn: "))
+    }
+
+    @Test("a signal stops the run cleanly: a report, and nothing left behind")
+    func stopsCleanly() throws {
+        let command = try LoadScript.run(
+            """
+            "$ctlab" load --quick hold --flows 100 --target 127.0.0.1:9000 --for 60s &
+            load=$!
+            while [ "$(pgrep -cP $load)" != 1 ]; do sleep 0.05; done
+            sleep 1.5
+            workers=$(pgrep -P $load)
+            kill -TERM $load
+            wait $load
+            status=$?
+            for worker in $workers; do kill -0 $worker 2> /dev/null && exit 77; done
+            exit $status
+            """)
+        #expect(command.status == 5, "\(command.error)")
+        #expect(command.output.contains("hold: 100 started"), "\(command.output)")
+        #expect(command.error.contains("interrupted"))
+    }
+
+    @Test("OpenMetrics carries node_exporter's names and ends as it should")
+    func printsOpenMetrics() throws {
+        let command = try LoadScript.run("\"$ctlab\" observe --format openmetrics")
+        #expect(command.status == 0, "\(command.error)")
+        for name in [
+            "node_nf_conntrack_entries", "node_nf_conntrack_entries_limit",
+            "node_nf_conntrack_stat_drop", "node_nf_conntrack_stat_early_drop",
+            "node_sockstat_TCP_inuse",
+        ] {
+            #expect(command.output.contains("# TYPE \(name) gauge\n\(name) "), "\(name)")
+        }
+        #expect(command.output.hasSuffix("# EOF\n"))
+    }
+
+    // MARK: In a lab
+
+    @Test("the generator's descriptors are named when they give in first, exactly")
+    func namesDescriptors() throws {
+        let command = try Command.run(
+            program: "/bin/bash",
+            [
+                "-c",
+                "ulimit -n 300; exec \"$1\" lab run -- ceiling --start 100 --most 1000 --processes 1",
+                "bash", Command.program.path,
+            ])
+        #expect(command.status == 0, "\(command.error)")
+        #expect(command.output.contains("ceiling: 236 connections"), "\(command.output)")
+        #expect(command.output.contains("limit: the generator's descriptors"))
+    }
+
+    @Test("the table's maximum is found exactly, named, and put back")
+    func findsTheTablesMaximum() throws {
+        let path = "/proc/sys/net/netfilter/nf_conntrack_max"
+        let before = try String(contentsOfFile: path, encoding: .utf8)
+        let command = try Command.run([
+            "lab", "run", "--set", "nf_conntrack_max=700", "--", "ceiling", "--start", "350",
+            "--most", "2000",
+        ])
+        #expect(command.status == 0, "\(command.error)")
+        #expect(command.output.contains("ceiling: 700 connections"), "\(command.output)")
+        #expect(command.output.contains("limit: the table's maximum"))
+        #expect(try String(contentsOfFile: path, encoding: .utf8) == before)
+        #expect(!FileManager.default.fileExists(atPath: "/run/netns/ctlab-gw"))
+    }
+}
