@@ -1,6 +1,6 @@
 import Conntrack
-import Scenario
 import Report
+import Scenario
 import Testing
 
 @testable import Simulator
@@ -85,7 +85,7 @@ import Testing
         workloads:
           users:
             from: clients
-            to: service:web
+            to: web
             model: open
             stages: [{ for: 60s, rate: 50/s }]
         timeline:
@@ -98,6 +98,7 @@ import Testing
         let users = run.summary(scenarioHash: "0").workloads[0]
         #expect(users.started > 2500)
         #expect(users.failedCount == 0)
-        #expect(run.summary(scenarioHash: "0").timeline.contains { $0.text.contains("pods-3 there") })
+        #expect(
+            run.summary(scenarioHash: "0").timeline.contains { $0.text.contains("pods-3 there") })
     }
 }
