@@ -91,7 +91,7 @@ struct RunCommand: ParsableCommand {
         } catch {
             throw Failure(code: .usage, text: "the scenario cannot be run\n\(error)")
         }
-        var captures = try openCaptures(&run)
+        let captures = try openCaptures(&run)
         var progress = ProgressLine(isShown: !quiet && StandardStream.error.isTerminal)
         let interruption = Interruption()
         var isInterrupted = false
