@@ -138,7 +138,7 @@ struct RunCommand: ParsableCommand {
     }
 
     private func time(_ text: String, _ option: String) throws -> Instant {
-        guard let interval = QuantityText.duration(text) else {
+        guard let interval = OptionQuantity.duration(text) else {
             throw Failure(
                 code: .usage, text: "\(option): found '\(text)', expected a time such as 90s")
         }
@@ -149,7 +149,7 @@ struct RunCommand: ParsableCommand {
         let estimate = MemoryEstimate(scenario).total
         let limit: Int
         if let maxMemory {
-            guard let size = QuantityText.byteCount(maxMemory) else {
+            guard let size = OptionQuantity.byteCount(maxMemory) else {
                 throw Failure(
                     code: .usage,
                     text: "--max-memory: found '\(maxMemory)', expected a size such as 4GiB")

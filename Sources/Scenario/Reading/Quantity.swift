@@ -165,7 +165,7 @@ enum Quantity: String, CaseIterable {
 }
 
 /// Quantities of a command line, in the words of scenario files.
-public enum QuantityText {
+public enum OptionQuantity {
     /// Nanoseconds of `90s`, `300ms`, `1h30m`; `nil` for anything else.
     public static func duration(_ text: String) -> Interval? {
         guard let value = try? Quantity.duration.parse(text) else { return nil }

@@ -163,8 +163,8 @@ struct LoadCommand: ParsableCommand {
             workload.hold = try Self.read("--hold", hold, "a time such as 300ms") { HoldTime($0) }
         }
         if let exchange {
-            let sizes = exchange.split(separator: "/").compactMap {
-                QuantityText.byteCount(String($0))
+            let sizes = exchange.split(separator: "/").compactMap { (part: Substring) in
+                QuantityText.byteCount(String(part))
             }
             guard sizes.count == 2 else {
                 throw Self.usage("--exchange", exchange, "two sizes such as 200B/10kB")
