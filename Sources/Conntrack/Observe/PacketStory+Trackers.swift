@@ -11,7 +11,8 @@ extension PacketStory {
         case IPProtocol.sctp:
             let (old, new) = (trace.before.sctp.state, trace.after.sctp.state)
             say(
-                "sctp", "\(StateName.sctp(old.rawValue)) -> \(StateName.sctp(new.rawValue)), "
+                "sctp",
+                "\(StateName.sctp(old.rawValue)) -> \(StateName.sctp(new.rawValue)), "
                     + "from the \(trace.direction.word) side")
         case IPProtocol.udp, IPProtocol.udpLite:
             let why =
@@ -57,7 +58,8 @@ extension PacketStory {
         guard trace.packet.transportByteCount >= 20 else { return }
         let segment = trace.packet.tcp
         say(
-            "", "segment   seq \(segment.sequence)..<\(view.end)"
+            "",
+            "segment   seq \(segment.sequence)..<\(view.end)"
                 + (view.hasAck ? ", ack \(segment.acknowledgment)" : "")
                 + ", window \(segment.window)")
         for direction in [Direction.original, .reply] {
@@ -82,7 +84,8 @@ extension PacketStory {
             return "\(count) beyond the window: the peer may have room nobody saw granted; let "
                 + "through once"
         case .acknowledgmentOverUpper(let edge)?:
-            return "acknowledges data this machine has not seen: it knows of nothing from \(edge) on"
+            return
+                "acknowledges data this machine has not seen: it knows of nothing from \(edge) on"
         case .sequenceUnderLower: return "old data, before the window: a repetition, ignored"
         case .acknowledgmentUnderLower: return "an old acknowledgment, ignored"
         case .tcpInvalidRST:
