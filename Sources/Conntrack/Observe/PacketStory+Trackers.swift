@@ -11,12 +11,14 @@ extension PacketStory {
         case IPProtocol.sctp:
             let (old, new) = (trace.before.sctp.state, trace.after.sctp.state)
             say(
-                "sctp", "\(StateName.sctp(old.rawValue)) -> \(StateName.sctp(new.rawValue)), "
+                "sctp",
+                "\(StateName.sctp(old.rawValue)) -> \(StateName.sctp(new.rawValue)), "
                     + "from the \(trace.direction.word) side")
         case IPProtocol.udp, IPProtocol.udpLite:
+            let isAnswered = trace.statusBefore.contains(.seenReply)
             let why =
-                !trace.statusBefore.contains(.seenReply)
-                ? "nobody has answered yet"
+                !isAnswered
+                ? trace.direction == .reply ? "the first answer" : "nobody has answered yet"
                 : trace.result.setsAssured
                     ? "answered and two seconds old: a stream from here on, ASSURED"
                     : "answered, but not yet two seconds old"
@@ -57,7 +59,8 @@ extension PacketStory {
         guard trace.packet.transportByteCount >= 20 else { return }
         let segment = trace.packet.tcp
         say(
-            "", "segment   seq \(segment.sequence)..<\(view.end)"
+            "",
+            "segment   seq \(segment.sequence)..<\(view.end)"
                 + (view.hasAck ? ", ack \(segment.acknowledgment)" : "")
                 + ", window \(segment.window)")
         for direction in [Direction.original, .reply] {
@@ -82,7 +85,8 @@ extension PacketStory {
             return "\(count) beyond the window: the peer may have room nobody saw granted; let "
                 + "through once"
         case .acknowledgmentOverUpper(let edge)?:
-            return "acknowledges data this machine has not seen: it knows of nothing from \(edge) on"
+            return
+                "acknowledges data this machine has not seen: it knows of nothing from \(edge) on"
         case .sequenceUnderLower: return "old data, before the window: a repetition, ignored"
         case .acknowledgmentUnderLower: return "an old acknowledgment, ignored"
         case .tcpInvalidRST:

@@ -33,13 +33,16 @@ struct PacketStory {
         case .made(let trace): tell(made: trace)
         case .tableFull:
             say(
-                "track", "the table is full (nf_conntrack_max \(sysctl.max)) and early drop found "
+                "track",
+                "the table is full (nf_conntrack_max \(sysctl.max)) and early drop found "
                     + "no victim in eight buckets: the packet is dropped")
         case .unlinked(let remark):
             say("track", "INVALID: \(remark.map { "\"\($0.words)\"" } ?? "no entry can be named")")
             say("", "it goes on without an entry; only a rule can drop it")
         case .related(let entry):
-            say("track", "the error quotes a packet of \(text(entry.original)): RELATED to its entry")
+            say(
+                "track",
+                "the error quotes a packet of \(text(entry.original)): RELATED to its entry")
         case .followed(let trace): tell(trace)
         case .route(let destination, let packet): tell(destination, packet)
         case .decision(let trace): tell(trace)
@@ -77,7 +80,8 @@ struct PacketStory {
             let onward =
                 packet.timeToLive > 1 ? "TTL \(packet.timeToLive - 1) from here" : "TTL used up"
             lines.append("  route: out by \(name(egress) ?? "?"), \(onward)")
-        case .martian: lines.append("  route: refused, no packet from outside may have this address")
+        case .martian:
+            lines.append("  route: refused, no packet from outside may have this address")
         case .none: lines.append("  route: none")
         }
     }
@@ -95,7 +99,9 @@ struct PacketStory {
         }
         switch outcome {
         case .accept:
-            let decided = matches.contains { if case .verdict(.accept) = $0.word { true } else { false } }
+            let decided = matches.contains {
+                if case .verdict(.accept) = $0.word { true } else { false }
+            }
             if !decided { say("", "  no rule decides: policy accept") }
         case .drop(let reference):
             if reference.rule < 0 { say("", "  no rule decides: policy drop") }
@@ -135,7 +141,8 @@ struct PacketStory {
         let replied = entry.status.contains(.seenReply) ? "replied" : "unreplied"
         let assured = entry.status.contains(.assured) ? ", assured" : ""
         say(
-            "track", start + "found as \(side) tuple of an entry that is \(replied)\(assured), "
+            "track",
+            start + "found as \(side) tuple of an entry that is \(replied)\(assured), "
                 + "\(seconds(entry.remainingTicks)) left")
     }
 
@@ -143,7 +150,9 @@ struct PacketStory {
         let dropped = made.removed - removedBefore
         removedBefore = made.removed
         if dropped > 0 {
-            say("", "the table is full: early drop removed \(dropped) entries that were not assured")
+            say(
+                "", "the table is full: early drop removed \(dropped) entries that were not assured"
+            )
         }
         say("", "a new entry is made, to be confirmed when the packet has passed the last hook")
     }
@@ -180,7 +189,8 @@ struct PacketStory {
             say("", "  none is free: the last is kept, and confirmation will fail")
         }
         say(
-            "", "  decided for the connection's life: \(text(trace.after))"
+            "",
+            "  decided for the connection's life: \(text(trace.after))"
                 + (trace.after == trace.before ? ", which is no change" : ""))
     }
 
@@ -211,7 +221,7 @@ struct PacketStory {
         return interfaces.indices.contains(index) ? interfaces[index] : nil
     }
 
-    /// `tcp 10.0.0.2:40001 > 198.51.100.7:80`
+    /// A tuple, as in `tcp 10.0.0.2:40001 > 198.51.100.7:80`.
     func text(_ tuple: Tuple) -> String {
         var name = ProtocolName.inTool(tuple.protocolNumber)
         if name == "unknown" { name = "protocol \(tuple.protocolNumber)" }

@@ -115,12 +115,14 @@ struct IptablesDumpTests {
 
     @Test("Several texts make one ruleset; findings name their own files")
     func several() throws {
-        let table = "table ip f { chain c { type filter hook forward priority 0; ct state new drp } }"
+        let table =
+            "table ip f { chain c { type filter hook forward priority 0; ct state new drp } }"
         let error = #expect(throws: RulesetError.self) {
             try Ruleset(
                 [
                     RulesetSource(.nftables, table, file: "a.nft"),
-                    RulesetSource(.iptablesSave, "*filter\n:INPUT ACCEPT\n-A INPUT -j DORP\nCOMMIT\n",
+                    RulesetSource(
+                        .iptablesSave, "*filter\n:INPUT ACCEPT\n-A INPUT -j DORP\nCOMMIT\n",
                         file: "b.save", firstLine: 11),
                 ], interfaces: [])
         }

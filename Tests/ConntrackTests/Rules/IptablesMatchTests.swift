@@ -166,7 +166,8 @@ struct IptablesMatchTests {
             target: "CONNMARK --set-xmark 0x1/0xff", before: 0, after: 0, connection: 0x1001),
     ]
 
-    @Test("Marks change as the kernel changes them; the connection's is 0x1034", arguments: markRows)
+    @Test(
+        "Marks change as the kernel changes them; the connection's is 0x1034", arguments: markRows)
     func changesMarks(_ row: MarkRow) throws {
         var ruleset = try Self.ruleset("mangle", "FORWARD", "-A FORWARD -j \(row.target)")
         var packet = Packet.tcp()
@@ -206,7 +207,8 @@ struct IptablesMatchTests {
             chain: "POSTROUTING", target: "-j SNAT --to-source 203.0.113.9",
             text: "source 203.0.113.9-203.0.113.9 0-0 flags 1"),
         Mapping(
-            chain: "POSTROUTING", target: "-p tcp -j MASQUERADE --to-ports 1024-2047 --random-fully",
+            chain: "POSTROUTING",
+            target: "-p tcp -j MASQUERADE --to-ports 1024-2047 --random-fully",
             text: "masquerade 0.0.0.0-0.0.0.0 1024-2047 flags 6"),
         Mapping(
             chain: "PREROUTING", target: "-p tcp -j REDIRECT --to-ports 3128",

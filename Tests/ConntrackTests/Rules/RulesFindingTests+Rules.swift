@@ -107,7 +107,9 @@ extension RulesFindingTests {
         Row(
             "fib daddr type locl",
             "4:16: found 'locl', expected an address type; did you mean 'local'?"),
-        Row("update @s { ip saddr, ip daddr }", "4:21: found ',', expected '}': one key, with a 'timeout' at most"),
+        Row(
+            "update @s { ip saddr, ip daddr }",
+            "4:21: found ',', expected '}': one key, with a 'timeout' at most"),
         Row(
             "queue num 1",
             "4:1: found 'queue', expected \(statement); 'queue' is not supported"),

@@ -42,7 +42,8 @@ struct ServiceRulesTests {
         return rules
     }
 
-    static func packet(from source: UInt32, _ port: UInt16, to: UInt32, _ toPort: UInt16) -> Packet {
+    static func packet(from source: UInt32, _ port: UInt16, to: UInt32, _ toPort: UInt16) -> Packet
+    {
         var packet = Packet.ipv4(IPProtocol.tcp, source, port, to, toPort)
         packet.tcp.flags = .syn
         packet.inInterface = InterfaceIndex(source >> 24 == 10 ? 0 : 1)
@@ -67,8 +68,10 @@ struct ServiceRulesTests {
 
     @Test(
         "Probabilities are printed as iptables-save prints them",
-        arguments: [(2, "0.50000000000"), (3, "0.33333333349"), (4, "0.25000000000"),
-            (5, "0.20000000019"), (7, "0.14285714272")])
+        arguments: [
+            (2, "0.50000000000"), (3, "0.33333333349"), (4, "0.25000000000"),
+            (5, "0.20000000019"), (7, "0.14285714272"),
+        ])
     func probability(count: Int, text: String) {
         #expect(ServiceRules.probability(of: count) == text)
     }
@@ -132,7 +135,9 @@ struct ServiceRulesTests {
             return packet.tuple.destination.ipv4
         }
         // Each new connection renews it: 90 seconds apart, it never runs out.
-        for index in 0..<20 { chosen.insert(ask(20_000 + UInt16(index), at: 90 * Int64(index), &node)) }
+        for index in 0..<20 {
+            chosen.insert(ask(20_000 + UInt16(index), at: 90 * Int64(index), &node))
+        }
         #expect(chosen.count == 1)
         for index in 20..<60 {
             chosen.insert(ask(20_000 + UInt16(index), at: 101 * Int64(index), &node))

@@ -72,7 +72,8 @@ extension IptablesParser {
                 statements.append(
                     maskedFlags(argument, mask: 0x17, value: 0x02, isNegated: argument.isNegated))
             default:
-                let key = argument.name == "--sport" || argument.name == "--source-port"
+                let key =
+                    argument.name == "--sport" || argument.name == "--source-port"
                     ? "sport" : "dport"
                 statements.append(
                     match(
@@ -84,7 +85,7 @@ extension IptablesParser {
         return statements
     }
 
-    /// `--tcp-flags FIN,SYN,RST,ACK SYN`
+    /// The flags of `--tcp-flags FIN,SYN,RST,ACK SYN`.
     private mutating func flags(_ argument: IptablesArgument) throws(Stop) -> StatementSyntax {
         var bits: [UInt64] = []
         for word in argument.values {
@@ -97,7 +98,8 @@ extension IptablesParser {
                 default:
                     guard let index = names.firstIndex(of: String(name)) else {
                         throw fail(
-                            word, expected: "TCP flags: \(names.joined(separator: ", ")), ALL, "
+                            word,
+                            expected: "TCP flags: \(names.joined(separator: ", ")), ALL, "
                                 + "NONE", near: names)
                     }
                     sum |= 1 << UInt64(index)

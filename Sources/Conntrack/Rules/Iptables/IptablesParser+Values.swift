@@ -106,7 +106,8 @@ extension IptablesParser {
             if length == family.addressBits {
                 return match(field, isNegated: isNegated, value, word)
             }
-            return match(field, isNegated: isNegated, expression(.prefix(value, length), word), word)
+            return match(
+                field, isNegated: isNegated, expression(.prefix(value, length), word), word)
         }
         guard let (maskFamily, mask) = Address.parse(parts[1]), maskFamily == family else {
             throw fail(word, expected: "a prefix length or a mask behind '/'")

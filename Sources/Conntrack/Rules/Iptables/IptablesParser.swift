@@ -72,7 +72,8 @@ struct IptablesParser {
         default:
             guard first.text == "COMMIT", table != nil else {
                 throw fail(
-                    first, expected: "a line of iptables-save: '*table', ':CHAIN', '-A …' or "
+                    first,
+                    expected: "a line of iptables-save: '*table', ':CHAIN', '-A …' or "
                         + "'COMMIT' behind them", near: ["COMMIT"])
             }
             table = nil
@@ -131,7 +132,8 @@ struct IptablesParser {
         } else if policy.text != "-" {
             let builtIn = IptablesHook.chains(of: table.name).joined(separator: ", ")
             throw fail(
-                policy, expected: "'-': only built-in chains of the table (\(builtIn)) have a "
+                policy,
+                expected: "'-': only built-in chains of the table (\(builtIn)) have a "
                     + "policy")
         }
         chainCount += 1
@@ -142,7 +144,7 @@ struct IptablesParser {
         syntax.tables[table.index].chains.append(chain)
     }
 
-    /// `[5:420] -A FORWARD …`
+    /// A rule's line, as in `[5:420] -A FORWARD …`.
     private mutating func addRule(_ words: [IptablesWord], _ text: Substring) throws(Stop) {
         guard let table else { throw fail(words[0], expected: "a table before it: '*filter'") }
         var rest = words[...]
