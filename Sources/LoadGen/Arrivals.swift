@@ -81,6 +81,8 @@ public struct ArrivalClock: Sendable {
     public init(_ arrivals: Arrivals, seed: UInt64) {
         self.arrivals = arrivals
         dice = LoadDice(seed: seed)
+        // Even arrivals stand in the middle of their gaps: none falls on a run's very end.
+        if arrivals.spacing == .uniform { mass = -0.5 }
     }
 
     /// Nanoseconds from the start to the next arrival; `nil` behind the last stage.

@@ -17,6 +17,8 @@ public struct Worker: ~Copyable {
 
     /// Flows begun in one turn at most, so that those that stand are looked after in between.
     private static let startsPerTurn = 64
+    /// Nanoseconds in which starts that were due before the end are still made up for.
+    private static let lateness: UInt64 = 500_000_000
     private static let controlNumber = 1 << 40
     static let datagramNumber = 1 << 41
     private static let reportEvery: UInt64 = 1_000_000_000
@@ -102,12 +104,13 @@ public struct Worker: ~Copyable {
         if MonotonicClock.now() < origin { MonotonicClock.sleep(until: origin) }
         while true {
             let now = MonotonicClock.now()
-            if graceEnd == nil, isStopping || now >= end {
+            let isOver = now >= end && (now >= end + Self.lateness || !isBehind(end))
+            if graceEnd == nil, isStopping || isOver {
                 graceEnd = now + plan.grace
                 endStarts(at: now)
             }
             if let graceEnd, now >= graceEnd || activeCount == 0 { break }
-            if graceEnd == nil { start(now) }
+            if graceEnd == nil { start(min(now, end)) }
             while let slot = wheel.fire(by: now) { timerFired(slot, at: now) }
             if now >= nextReport {
                 nextReport += Self.reportEvery * (1 + (now - nextReport) / Self.reportEvery)
@@ -139,6 +142,11 @@ public struct Worker: ~Copyable {
         } catch {
             throw SystemCallError(call: error.call.name, code: error.code)
         }
+    }
+
+    /// Whether flows that were due by `end` have not begun.
+    private func isBehind(_ end: UInt64) -> Bool {
+        lanes.contains { $0.isOpen && $0.isDue(at: end) }
     }
 
     private var activeCount: Int { lanes.reduce(0) { $0 + $1.flows.active } }

@@ -32,7 +32,8 @@ struct RunCommand: ParsableCommand {
 
     @Option(
         name: .customLong("set"),
-        help: ArgumentHelp("Replace a value of the file; may be repeated.", valueName: "path=value"))
+        help: ArgumentHelp("Replace a value of the file; may be repeated.", valueName: "path=value")
+    )
     var overrides: [String] = []
 
     @Option(help: "Seed of everything random; overrides the file's.")
@@ -199,7 +200,8 @@ struct RunCommand: ParsableCommand {
             }
         }
         if isInterrupted {
-            throw Failure(code: .interrupted, text: "interrupted; the result is partial\n" + command)
+            throw Failure(
+                code: .interrupted, text: "interrupted; the result is partial\n" + command)
         }
         if let reason = run.stopReason {
             throw Failure(code: .failed, text: "\(reason)\n" + command)

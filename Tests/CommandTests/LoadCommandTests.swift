@@ -33,11 +33,10 @@ enum LoadScript {
             \(rules) || exit 99
             "$ctlab" sink --tcp 9000 --udp 9000 --quiet > /dev/null 2> "$2" &
             sink=$!
+            # However the script ends: a sink that stays would keep the test waiting.
+            trap 'kill -TERM $sink 2> /dev/null' EXIT
             for _ in $(seq 1000); do grep -q ready "$2" && break; sleep 0.01; done
             \(script)
-            status=$?
-            kill -TERM $sink 2> /dev/null
-            exit $status
             """
         let scratch = try Scratch()
         let log = try scratch.file("sink", Data())

@@ -268,7 +268,8 @@ extension Node {
         return end(
             packet.tuple.protocolNumber, at: layout.transportOffset,
             Int(packet.transportByteCount), least: 0,
-            isTouched: settings.verifiesChecksums || arrived.tuple != packet.tuple)
+            isTouched: arrived.tuple != packet.tuple
+                || (settings.verifiesChecksums && packet.info != .untracked))
     }
 
     private func fillOptions(of packet: inout [UInt8], _ sent: Packet, at now: Moment) {

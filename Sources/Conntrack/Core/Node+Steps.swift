@@ -37,6 +37,7 @@ extension Node {
             interfaces.count == configuration.interfaces.count, "the same interfaces, in order")
         configuration.interfaces = interfaces
         routing = Routing(interfaces)
+        ruleset.learn(interfaces)
     }
 
     /// The node's egress interface for a packet it would send; `nil` without a route.

@@ -58,6 +58,10 @@ public struct Node: ~Copyable {
             burst: sysctl.messageBurst, costSeconds: sysctl.messageCost)
         plan = Self.plan(configuration.ruleset, configuration.tracking)
         reassembly = Reassembly(sysctl)
+        if let range = configuration.chainLimit {
+            table.chainLimit = range.lowerBound
+            table.chainLimitSpread = range.upperBound - range.lowerBound + 1
+        }
         updateExtensionParts()
         addTimeoutPolicies()
     }

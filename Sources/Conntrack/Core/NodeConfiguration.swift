@@ -68,5 +68,9 @@ public struct NodeConfiguration: Sendable {
     /// Wall-clock time of the run's first instant, Unix nanoseconds: what timestamps print.
     public var epochNanoseconds: UInt64 = 0
 
+    /// Links of a chain a new connection may pass before it is refused, drawn evenly; `nil`: what
+    /// the profile does.
+    public var chainLimit: ClosedRange<UInt32>? = nil
+
     public init() {}
 }

@@ -78,7 +78,7 @@ extension ConnectionTable {
         let head = buckets[buckets.bucket(of: hash)]
         if head.cannotHold(hash), head.isLengthExact {
             // A walk would give up at the link behind the first `limit` + 1.
-            let mayBeTooLong = head.length > Limits.chainLength + 1
+            let mayBeTooLong = head.length > chainLimit + 1
             return mayBeTooLong && head.length - 2 >= draw(&limit) ? .tooLong : .absent
         }
         let namespace = records[slot].namespace
@@ -92,7 +92,7 @@ extension ConnectionTable {
             if matches(record, link.direction, key, hash: hash, zone: zone, namespace) {
                 return .taken(Found(slot: link.slot, direction: link.direction))
             }
-            if passed > Limits.chainLength, passed > draw(&limit) { return .tooLong }
+            if passed > chainLimit, passed > draw(&limit) { return .tooLong }
             passed += 1
             link = next(record, link.direction)
         }
@@ -101,7 +101,7 @@ extension ConnectionTable {
 
     private mutating func draw(_ limit: inout UInt32?) -> UInt32 {
         if let limit { return limit }
-        let drawn = Limits.chainLength + dice.below(Limits.chainLengthSpread)
+        let drawn = chainLimit + dice.below(chainLimitSpread)
         limit = drawn
         return drawn
     }

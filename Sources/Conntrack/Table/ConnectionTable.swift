@@ -64,6 +64,9 @@ public struct ConnectionTable: ~Copyable {
     var bySource: BySourceIndex
     public internal(set) var namespaces: [Namespace] = []
     public var limits: Limits
+    /// Chain links a search for a free place may pass: this many, plus a draw below the spread.
+    public internal(set) var chainLimit = Limits.chainLength
+    public internal(set) var chainLimitSpread = Limits.chainLengthSpread
     public var journal = Journal()
     var dice: Dice
     /// Where the next port search begins instead of at random: see `Node.portHints`.

@@ -44,7 +44,8 @@ public enum RunOpenMetrics {
             text += "# TYPE ctlab_workload_\(name) counter\n"
             text += "# HELP ctlab_workload_\(name) \(help)\n"
             for workload in summary.workloads {
-                text += "ctlab_workload_\(name)_total{workload=\"\(workload.name)\"} "
+                text +=
+                    "ctlab_workload_\(name)_total{workload=\"\(workload.name)\"} "
                     + "\(value(workload))\n"
             }
         }

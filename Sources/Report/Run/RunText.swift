@@ -34,8 +34,11 @@ public struct RunText: Sendable {
         let shown = summary.workloads.filter { $0.packetsSent > 0 || !$0.isHidden }
         guard !shown.isEmpty else { return [] }
         var rows = [
-            ["workload", "flows", "connected", "completed", "failed", "SYNs again", "connect p50",
-                "p99"]
+            [
+                "workload", "flows", "connected", "completed", "failed", "SYNs again",
+                "connect p50",
+                "p99",
+            ]
         ]
         for workload in shown {
             if workload.isRaw {
@@ -60,8 +63,10 @@ public struct RunText: Sendable {
     private var nodes: [String] {
         guard !summary.nodes.isEmpty else { return [] }
         var rows = [
-            ["node", "count", "peak", "max", "drop", "early_drop", "insert_failed", "invalid",
-                "kernel memory"]
+            [
+                "node", "count", "peak", "max", "drop", "early_drop", "insert_failed", "invalid",
+                "kernel memory",
+            ]
         ]
         for node in summary.nodes {
             rows.append([

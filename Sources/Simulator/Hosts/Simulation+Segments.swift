@@ -369,7 +369,8 @@ extension Simulation {
     private mutating func resendHandshake(_ index: UInt32, isAnswer: Bool) {
         sockets[index].retransmits += 1
         sockets[index].deadline =
-            now + min(
+            now
+            + min(
                 TCPNumbers.firstTimeout << UInt64(sockets[index].retransmits),
                 TCPNumbers.longestTimeout)
         sendSYN(index, isAnswer: isAnswer)

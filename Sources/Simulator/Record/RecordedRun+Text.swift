@@ -49,8 +49,9 @@ extension RecordedRun {
         case .histograms(let histograms):
             ",\(histograms[row].count)"
                 + percentiles.map { percentile in
-                    "," + (histograms[row].quantile(percentile.part)
-                        .map { NumberText.plain($0 / 1e9) } ?? "")
+                    ","
+                        + (histograms[row].quantile(percentile.part)
+                            .map { NumberText.plain($0 / 1e9) } ?? "")
                 }.joined()
         }
     }
@@ -72,7 +73,8 @@ extension RecordedRun {
                         guard let value = histograms[row].quantile(percentile.part) else {
                             continue
                         }
-                        line += ",\"\(column.name).\(percentile.name)\":"
+                        line +=
+                            ",\"\(column.name).\(percentile.name)\":"
                             + NumberText.plain(value / 1e9)
                     }
                 }

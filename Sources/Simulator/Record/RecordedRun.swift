@@ -83,7 +83,8 @@ public struct RecordedRun: SeriesSource, Sendable {
         for part in parts {
             guard case .samples(let samples) = part.values else { continue }
             for (place, value) in samples.enumerated() {
-                sums[place] = metric.grouping == .maximum ? max(sums[place], value) : sums[place] + value
+                sums[place] =
+                    metric.grouping == .maximum ? max(sums[place], value) : sums[place] + value
             }
         }
         if metric.grouping == .mean { sums = sums.map { $0 / Double(parts.count) } }

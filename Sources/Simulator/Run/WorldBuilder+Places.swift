@@ -114,6 +114,7 @@ extension WorldBuilder {
             configuration.seed = seed(1, place)
             configuration.interfaces = interfaces(of: place, simulation.routes[place])
             configuration.sysctl = node.sysctl
+            configuration.chainLimit = node.chainLimit
             configuration.tracking = node.tracking == .always ? .always : .auto
             configuration.ruleset = try rules.ruleset(
                 of: place, self, endpoints: endpoints(simulation.facts))

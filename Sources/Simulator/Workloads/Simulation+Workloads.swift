@@ -186,8 +186,9 @@ extension Simulation {
     // MARK: A replayed capture
 
     private mutating func scheduleReplay(_ index: Int, _ generation: UInt32) {
-        guard let raw = workloads[index].raw, case .replay(let packets, let factor, let loops) =
-            raw.kind, !packets.isEmpty
+        guard let raw = workloads[index].raw,
+            case .replay(let packets, let factor, let loops) =
+                raw.kind, !packets.isEmpty
         else { return }
         if raw.cursor == 0 { workloads[index].raw?.loopBegan = now }
         if raw.cursor == packets.count {
