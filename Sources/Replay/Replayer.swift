@@ -41,6 +41,8 @@ public struct Replayer: ~Copyable {
     public let recorder: OutcomeRecorder
     /// What a kernel's collector took just before the next packet: see `Node.collect(_:at:)`.
     public var collected: [ConnectionKey] = []
+    /// Whose way is told step by step, in `PacketOutcome.story`.
+    public var explained = ExplainedPackets.none
     private let interfaceNames: [String]
     /// Counters and count when they were last told.
     private var told = Counters()
@@ -100,12 +102,14 @@ public struct Replayer: ~Copyable {
         collected = []
         let before = interlude(&sink)
         node.journal.clear()
+        node.journal.explains = explained.includes(number)
         let delivery = node.receive(packet, on: interface, at: now)
         tally.count(delivery)
         if wants.contains(.outcomes) {
             var outcome = recorder.outcome(packet: number, at: now, delivery, node.journal)
             outcome.counters = counterChanges()
             outcome.before = before
+            if node.journal.explains { outcome.story = node.story() }
             sink.take(outcome)
         }
         tellEvents(&sink)
@@ -145,6 +149,21 @@ public struct Replayer: ~Copyable {
             entries: [], counters: CounterChanges(node.counters), count: Int(node.count),
             peak: Int(node.peakCount), kernelLog: node.kernelLog.lines.map(\.dmesg),
             version: version, seed: node.configuration.seed)
+    }
+}
+
+/// Which packets of a capture are explained.
+public enum ExplainedPackets: Sendable, Hashable {
+    case none, all
+    /// The one of this number.
+    case packet(Int)
+
+    func includes(_ number: Int) -> Bool {
+        switch self {
+        case .none: false
+        case .all: true
+        case .packet(let wanted): number == wanted
+        }
     }
 }
 

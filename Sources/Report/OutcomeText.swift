@@ -45,6 +45,18 @@ public struct OutcomeText: Sendable {
         return words.joined(separator: "  ")
     }
 
+    /// The way of an explained packet, step by step, and what was counted; empty for others.
+    public func story(_ outcome: PacketOutcome) -> [String] {
+        guard var lines = outcome.story else { return [] }
+        let counted = (outcome.counters?.changes ?? []).map { change in
+            change.name == "count"
+                ? "entries now \(change.value)" : "\(change.name) +\(change.value)"
+        }
+        lines.append("  counted: \(counted.isEmpty ? "nothing" : counted.joined(separator: ", "))")
+        lines.append("")
+        return lines
+    }
+
     /// The line about what happened before a packet, or `nil` where nothing did.
     public func line(before packet: Int, _ interlude: Interlude) -> String? {
         guard let events = interlude.events, !events.isEmpty else { return nil }

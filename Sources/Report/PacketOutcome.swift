@@ -35,6 +35,8 @@ public struct PacketOutcome: Codable, Sendable, Hashable {
     public var evicted: Int?
     /// What happened between the previous packet and this one.
     public var before: Interlude?
+    /// The packet's way step by step, in lines for people; no part of the contract.
+    public var story: [String]?
 
     public init(packet: Int, time: String, state: String, verdict: String) {
         self.packet = packet

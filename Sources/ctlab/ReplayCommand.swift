@@ -25,11 +25,33 @@ struct ReplayCommand: ParsableCommand {
                 ctlab replay trace.pcap --node gateway.yaml --list --stats
               One JSON object a packet, and one with the final state:
                 ctlab replay trace.pcap --node gateway.yaml --format jsonl
+              Why the fourth packet went where it went, step by step:
+                ctlab replay trace.pcap --node gateway.yaml --explain 3
               Only the table:
                 ctlab replay trace.pcap --format none --list
               Live, until Ctrl-C:
                 tcpdump -i any -w - -U | ctlab replay - --node gateway.yaml
             """)
+
+    /// Which packets are explained: all of them, or the one of this number.
+    enum Explanation: ExpressibleByArgument {
+        case all
+        case packet(Int)
+
+        init?(argument: String) {
+            guard let number = Int(argument), number >= 0 else { return nil }
+            self = .packet(number)
+        }
+
+        var defaultValueDescription: String { "all" }
+
+        var packets: ExplainedPackets {
+            switch self {
+            case .all: .all
+            case .packet(let number): .packet(number)
+            }
+        }
+    }
 
     enum Format: String, ExpressibleByArgument, CaseIterable {
         case text, jsonl, none
@@ -59,6 +81,13 @@ struct ReplayCommand: ParsableCommand {
     @Flag(help: "Print what the table costs: in the kernel, in the model, in this process.")
     var memory = false
 
+    @Option(
+        name: .long, defaultAsFlag: .all,
+        help: ArgumentHelp(
+            "Tell the way of every packet, or of packet N: lookups, rules, states, windows, ports.",
+            valueName: "N"))
+    var explain: Explanation?
+
     @Option(help: "Seed of everything random; overrides the node file's.")
     var seed: UInt64?
 
@@ -71,6 +100,9 @@ struct ReplayCommand: ParsableCommand {
     func validate() throws {
         if let limit, limit < 0 {
             throw ValidationError("--limit: found \(limit), expected a number from 0 on")
+        }
+        if explain != nil, format != .text {
+            throw ValidationError("--explain tells in lines of text: found '--format \(format)'")
         }
         let texts = [
             (list, "--list"), (events, "--events"), (stats, "--stats"),
@@ -91,6 +123,7 @@ struct ReplayCommand: ParsableCommand {
 
         var reader = try openTrace()
         var replayer = Replayer(configuration, wants: wants)
+        replayer.explained = explain?.packets ?? .none
         var output = ReplayOutput(
             format: format, isColoured: isColoured, showsEvents: events,
             interfaceNames: configuration.interfaces.map(\.name), isLive: trace == "-")

@@ -41,6 +41,7 @@ struct ReplayOutput: ReplaySink {
                 write(line: line)
             }
             write(line: text.line(outcome))
+            for line in text.story(outcome) { write(line: line) }
         }
     }
 

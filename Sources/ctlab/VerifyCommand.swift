@@ -147,11 +147,20 @@ struct VerifyCommand: ParsableCommand {
         guard let node else {
             throw Failure(code: .usage, text: "found no --node, expected the machine's file")
         }
+        let file: NodeFile
         do {
-            return try NodeFile.read(node)
+            file = try NodeFile.read(node)
         } catch {
             throw Failure(code: .usage, text: "the node file is refused\n\(error)")
         }
+        guard file.iptablesText == nil else {
+            throw Failure(
+                code: .usage,
+                text:
+                    "\(node): found 'iptables_save', expected nftables text alone: the live kernel "
+                    + "gets its rules from nft")
+        }
+        return file
     }
 
     // MARK: Traces made up

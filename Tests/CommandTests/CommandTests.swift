@@ -24,6 +24,33 @@ import Testing
         }
     }
 
+    @Test("--explain tells the golden story", arguments: ["asymmetric", "tcp-masquerade"])
+    func tellsTheStory(_ name: String) throws {
+        let golden = try String(
+            contentsOf: Command.root.appending(path: "scenarios/captures/\(name).explain"),
+            encoding: .utf8)
+        let command = try Command.replay(name, ["--explain", "--quiet"])
+        #expect(command.status == 0)
+        #expect(command.output == golden, "if this is wanted: make goldens")
+    }
+
+    @Test("--explain N tells of one packet only, and changes no packet's line")
+    func explainsOnePacket() throws {
+        let plain = try Command.replay("tcp-masquerade", ["--quiet"])
+        let all = try Command.replay("tcp-masquerade", ["--explain", "--quiet"])
+        let one = try Command.replay("tcp-masquerade", ["--explain", "3", "--quiet"])
+        let isStory = { (line: Substring) in line.hasPrefix("  ") && !line.hasPrefix("     ") }
+        let lines = plain.output.split(separator: "\n")
+        for text in [all.output, one.output] {
+            let told = text.split(separator: "\n").filter { lines.contains($0) }
+            #expect(told == lines)
+        }
+        #expect(one.output.split(separator: "\n").filter(isStory).count < 12)
+        let refused = try Command.replay(
+            "tcp-masquerade", ["--explain", "--format", "jsonl", "--quiet"])
+        #expect(refused.status != 0)
+    }
+
     @Test("each shipped capture has a golden text, and each text a capture")
     func hasAllGoldens() throws {
         let folder = Command.root.appending(path: "scenarios/captures").path
@@ -138,7 +165,7 @@ import Testing
         arguments: [
             (["replay"], "Missing expected argument '<trace>'"),
             (["replay", "x.pcap", "--format", "yaml"], "The value 'yaml' is invalid"),
-            (["replay", "x.pcap", "--explain"], "Unknown option '--explain'"),
+            (["replay", "x.pcap", "--explian"], "Unknown option '--explian'"),
             (["replay", "x.pcap", "--limit", "-1"], "--limit"),
             (["replay", "x.pcap", "--format", "jsonl", "--list"], "--list prints text"),
             (["replay", "absent.pcap"], "absent.pcap"),

@@ -28,6 +28,33 @@ import Wire
 
     static let head = "version: 1\ninterfaces:\n  lan: { addresses: [10.0.0.1/16] }\n"
 
+    @Test("rules as iptables-save prints them, beside nftables text; findings have their places")
+    func readsIptables() throws {
+        let text =
+            Self.head + """
+                ruleset: |
+                  table ip t { chain c { type filter hook forward priority 0; accept; } }
+                iptables_save: |
+                  *filter
+                  :FORWARD DROP [0:0]
+                  -A FORWARD -m conntrack --ctstate ESTABLISHED -j ACCEPT
+                  COMMIT
+
+                """
+        let node = try Self.parse(text)
+        #expect(node.configuration.ruleset.baseChains.count == 2)
+        #expect(node.configuration.ruleset.needsTracking(.ipv4))
+        let broken = text.replacing("ESTABLISHED", with: "OPEN").replacing(
+            "accept;", with: "acept;")
+        #expect(
+            Self.findings(broken).map { $0.prefix { $0 != " " } }
+                == ["node.yaml:5:63:", "node.yaml:9:37:"])
+        #expect(
+            Self.findings(text + "iptables_save_file: x\n", files: ["x": ""]).first?
+                .contains("found 'iptables_save' and 'iptables_save_file', expected one of the two")
+                == true)
+    }
+
     @Test("everything a node file can say")
     func readsAll() throws {
         let node = try Self.parse(
@@ -82,15 +109,15 @@ import Wire
     static let mistakes: [(String, String)] = [
         (
             "interface: {}\n",
-            "node.yaml:4:1: found 'interface', expected one of version, kernel, hz, seed, interfaces, sysctl, sysctl_file, ruleset, ruleset_file, tracking; did you mean 'interfaces'?"
+            "node.yaml:4:1: found 'interface', expected one of version, kernel, hz, seed, interfaces, sysctl, sysctl_file, ruleset, ruleset_file, iptables_save, iptables_save_file, tracking; did you mean 'interfaces'?"
         ),
         (
             "workloads: {}\n",
-            "node.yaml:4:1: found 'workloads', expected a key of a node file (version, kernel, hz, seed, interfaces, sysctl, sysctl_file, ruleset, ruleset_file, tracking); 'workloads' belongs to scenario files"
+            "node.yaml:4:1: found 'workloads', expected a key of a node file (version, kernel, hz, seed, interfaces, sysctl, sysctl_file, ruleset, ruleset_file, iptables_save, iptables_save_file, tracking); 'workloads' belongs to scenario files"
         ),
         (
             "iptables: |\n  *nat\n",
-            "node.yaml:4:1: found 'iptables', expected a key of a node file (version, kernel, hz, seed, interfaces, sysctl, sysctl_file, ruleset, ruleset_file, tracking); 'iptables' belongs to scenario files"
+            "node.yaml:4:1: found 'iptables', expected a key of a node file (version, kernel, hz, seed, interfaces, sysctl, sysctl_file, ruleset, ruleset_file, iptables_save, iptables_save_file, tracking); 'iptables' belongs to scenario files"
         ),
         ("kernel: 6.1\n", "node.yaml:4:9: found '6.1', expected one of \"6.18\", \"6.12\""),
         ("hz: 60\n", "node.yaml:4:5: found '60', expected one of 100, 250, 300, 1000"),

@@ -6,6 +6,10 @@ internal import Wire
 extension Node {
     /// The way of the last packet, as lines for people; empty unless `journal.explains` was set.
     public func story() -> [String] {
+        guard table.journal.explains else { return [] }
+        guard !table.journal.steps.isEmpty else {
+            return ["  IP input refuses its header: no hook sees it"]
+        }
         let names = configuration.interfaces.map(\.name)
         var story = PacketStory(
             ruleset: ruleset, interfaces: names, tickRate: configuration.tickRate,

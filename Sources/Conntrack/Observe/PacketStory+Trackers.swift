@@ -15,9 +15,10 @@ extension PacketStory {
                 "\(StateName.sctp(old.rawValue)) -> \(StateName.sctp(new.rawValue)), "
                     + "from the \(trace.direction.word) side")
         case IPProtocol.udp, IPProtocol.udpLite:
+            let isAnswered = trace.statusBefore.contains(.seenReply)
             let why =
-                !trace.statusBefore.contains(.seenReply)
-                ? "nobody has answered yet"
+                !isAnswered
+                ? trace.direction == .reply ? "the first answer" : "nobody has answered yet"
                 : trace.result.setsAssured
                     ? "answered and two seconds old: a stream from here on, ASSURED"
                     : "answered, but not yet two seconds old"

@@ -221,7 +221,7 @@ struct PacketStory {
         return interfaces.indices.contains(index) ? interfaces[index] : nil
     }
 
-    /// A tuple as `tcp 10.0.0.2:40001 > 198.51.100.7:80`.
+    /// A tuple, as in `tcp 10.0.0.2:40001 > 198.51.100.7:80`.
     func text(_ tuple: Tuple) -> String {
         var name = ProtocolName.inTool(tuple.protocolNumber)
         if name == "unknown" { name = "protocol \(tuple.protocolNumber)" }

@@ -8,6 +8,8 @@ public struct NodeFile: Sendable {
     public var configuration: NodeConfiguration
     /// The nftables text of the node, wherever it stood.
     public var rulesetText: String?
+    /// Its rules in the form of iptables-save.
+    public var iptablesText: String?
     /// Settings in the order they were applied: `sysctl_file` first, then `sysctl`.
     public var sysctls: [SysctlSetting]
     /// What the reader should be told although nothing is wrong.

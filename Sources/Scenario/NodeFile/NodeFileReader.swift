@@ -18,7 +18,7 @@ struct NodeFileReader: DocumentReader {
     static let scenarioKeys = [
         "name", "about", "duration", "topology", "nodes", "links", "workloads", "timeline",
         "expect", "sweep", "services", "hosts", "replicas", "role", "cpus", "nftables",
-        "iptables", "iptables_save", "iptables_save_file", "table_file", "addresses",
+        "iptables", "table_file", "addresses",
     ]
 
     init(_ document: YAMLDocument) { self.document = document }
@@ -35,7 +35,7 @@ struct NodeFileReader: DocumentReader {
         readMachine(top)
         readInterfaces(top["interfaces"])
         readSysctls(top["sysctl_file"], top["sysctl"], load)
-        readRuleset(top["ruleset"], top["ruleset_file"], load)
+        readRules(top, load)
     }
 
     private mutating func checkKey(_ key: YAMLNode) {
@@ -105,64 +105,6 @@ struct NodeFileReader: DocumentReader {
                     node, found: Self.shown(node),
                     expected: "one of \(names.joined(separator: ", "))",
                     suggestion: node.string.flatMap { Self.nearest($0, in: names) })
-            }
-        }
-    }
-
-    // MARK: Ruleset
-
-    private mutating func readRuleset(_ inline: YAMLNode?, _ fileNode: YAMLNode?, _ load: Load) {
-        if let inline, let fileNode {
-            let later = Self.mark(inline) < Self.mark(fileNode) ? fileNode : inline
-            report(
-                later, found: "'ruleset' and 'ruleset_file'", expected: "one of the two")
-            return
-        }
-        if let inline {
-            guard case .scalar(let scalar) = inline else {
-                report(inline, found: Self.shown(inline), expected: "nftables text")
-                return
-            }
-            let mark = Self.mark(inline)
-            let place = document.place(of: scalar)
-            compileRuleset(
-                scalar.string, file: document.file, firstLine: place?.firstLine ?? 1
-            ) { finding in
-                guard let place else {
-                    // Lines of this text are no lines of the file: quoted or folded.
-                    finding.expected += " (line \(finding.line) of the ruleset)"
-                    finding.line = mark.line
-                    finding.column = mark.column
-                    return
-                }
-                finding.column += place.indentation
-            }
-        }
-        if let fileNode,
-            let text = self.text(named: fileNode, limit: RulesetLimits.textByteCount, load)
-        {
-            compileRuleset(text, file: fileNode.string ?? "", firstLine: 1) { _ in }
-        }
-    }
-
-    /// Compiles a ruleset, and passes its findings on with the place `adjust` gives them.
-    ///
-    /// Interfaces have to be read before: rules name them.
-    private mutating func compileRuleset(
-        _ text: String, file: String, firstLine: Int, adjust: (inout Finding) -> Void
-    ) {
-        result.rulesetText = text
-        do {
-            result.configuration.ruleset = try Ruleset(
-                nftables: text, file: file, firstLine: firstLine,
-                interfaces: result.configuration.interfaces.map(\.name))
-        } catch {
-            for found in error.findings {
-                var finding = Finding(
-                    file: found.file, line: found.line, column: found.column, found: found.found,
-                    expected: found.expected, suggestion: found.suggestion)
-                adjust(&finding)
-                findings.append(finding)
             }
         }
     }

@@ -7,6 +7,8 @@ enum NodeFileKey: String, SchemaKey {
     case sysctlFile = "sysctl_file"
     case ruleset
     case rulesetFile = "ruleset_file"
+    case iptablesSave = "iptables_save"
+    case iptablesSaveFile = "iptables_save_file"
     case tracking
 
     static let noun = "a node file"
@@ -19,7 +21,7 @@ enum NodeFileKey: String, SchemaKey {
         case .seed: .integer(0...Int.max)
         case .interfaces: .named(.mapping(FileInterfaceKey.self))
         case .sysctl: .named(.setting)
-        case .sysctlFile, .ruleset, .rulesetFile: .text
+        case .sysctlFile, .ruleset, .rulesetFile, .iptablesSave, .iptablesSaveFile: .text
         case .tracking: .words(TrackingMode.self)
         }
     }
@@ -35,6 +37,8 @@ enum NodeFileKey: String, SchemaKey {
         case .sysctlFile: "A file as 'sysctl -a' prints it."
         case .ruleset: "The ruleset, as nftables text."
         case .rulesetFile: "A file of nftables text."
+        case .iptablesSave: "Rules as iptables-save prints them, loaded behind the ruleset."
+        case .iptablesSaveFile: "A file as iptables-save prints it."
         case .tracking: "auto (as the kernel, once a rule needs it) or always."
         }
     }

@@ -54,6 +54,22 @@ struct RulesLiveTests {
     }
 
     @Test(
+        "The rules made for services", .enabled(if: canRun, "needs root, nft and unshare"),
+        arguments: [0, 1, 3])
+    func services(endpoints: Int) throws {
+        let rules = ServiceRulesTests.rules(
+            ServiceRulesTests.service(endpoints, nodePort: 30_080, affinity: .clientIP()))
+        #expect(try load(rules.text(.nftables)) == "")
+    }
+
+    @Test(
+        "What the language offers besides", .enabled(if: canRun, "needs root, nft and unshare"),
+        arguments: RulesLanguageTests.texts)
+    func language(text: String) throws {
+        #expect(try load(text) == "")
+    }
+
+    @Test(
         "The rules of the nat tables", .enabled(if: canRun, "needs root, nft and unshare"),
         arguments: RulesNATTests.rows)
     func translations(_ row: RulesNATTests.Row) throws {

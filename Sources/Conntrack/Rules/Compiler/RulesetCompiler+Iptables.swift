@@ -49,7 +49,7 @@ extension RulesetCompiler {
         }
     }
 
-    /// Compiles `target = (target & ~clears) ^ (source & mask)`.
+    /// Copies a mark: `target = (target & ~clears) ^ (source & mask)`.
     mutating func copyMark(_ copy: MarkCopySyntax) throws(Stop) {
         track()
         let all = UInt64(UInt32.max)
@@ -63,7 +63,7 @@ extension RulesetCompiler {
         emit(copy.toConnection ? .setConnectionMark(0) : .setPacketMark(0))
     }
 
-    /// Compiles `update @set { key }`.
+    /// The statements `update @set { key }` and `add @set { key }`.
     mutating func updateSet(
         _ set: Expression, _ key: Expression, _ timeoutMilliseconds: UInt64?, refreshes: Bool
     ) throws(Stop) {

@@ -85,7 +85,7 @@ extension IptablesParser {
         return statements
     }
 
-    /// Reads `--tcp-flags FIN,SYN,RST,ACK SYN`.
+    /// The flags of `--tcp-flags FIN,SYN,RST,ACK SYN`.
     private mutating func flags(_ argument: IptablesArgument) throws(Stop) -> StatementSyntax {
         var bits: [UInt64] = []
         for word in argument.values {

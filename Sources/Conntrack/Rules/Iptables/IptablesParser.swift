@@ -144,7 +144,7 @@ struct IptablesParser {
         syntax.tables[table.index].chains.append(chain)
     }
 
-    /// Reads `[5:420] -A FORWARD …`.
+    /// A rule's line, as in `[5:420] -A FORWARD …`.
     private mutating func addRule(_ words: [IptablesWord], _ text: Substring) throws(Stop) {
         guard let table else { throw fail(words[0], expected: "a table before it: '*filter'") }
         var rest = words[...]

@@ -39,7 +39,7 @@ public struct ServiceDescription: Sendable, Hashable {
     public var transport: Transport
     /// Also reached on this port of every address of the node.
     public var nodePort: UInt16?
-    /// All of the service's family; without any, new connections are refused.
+    /// All of the service's family; where there are none, new connections are refused.
     public var endpoints: [Endpoint]
     public var affinity: Affinity
 

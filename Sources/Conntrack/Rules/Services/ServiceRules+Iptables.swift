@@ -175,7 +175,7 @@ extension ServiceDescription {
         "KUBE-\(kind)-" + ServiceRules.hash(title + transport.rawValue, letters: 16)
     }
 
-    /// The name of an endpoint's chain: `KUBE-SEP-…`.
+    /// The endpoint's chain, `KUBE-SEP-…`.
     fileprivate func chainName(_ endpoint: Endpoint) -> String {
         "KUBE-SEP-"
             + ServiceRules.hash(

@@ -89,7 +89,7 @@ extension RulesetParser {
             .hash(key, modulus: modulus, offset: offset, seed: seed), from: start)
     }
 
-    /// Reads `fib daddr type`.
+    /// The words behind `fib` in `fib daddr type`.
     private mutating func addressType(from start: RulesetToken) throws(Stop) -> Expression {
         guard let address = ["saddr", "daddr"].first(where: isWord) else {
             throw fail(expected: "saddr or daddr", near: ["saddr", "daddr"])

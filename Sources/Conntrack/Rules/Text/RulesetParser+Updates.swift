@@ -1,7 +1,7 @@
 // Statements that add elements to sets.
 
 extension RulesetParser {
-    /// Reads `update @set { ip saddr timeout 30s }`.
+    /// A statement such as `update @set { ip saddr timeout 30s }`.
     mutating func updateSet() throws(Stop) -> StatementSyntax.Kind {
         let refreshes = isWord("update")
         advance()
