@@ -12,9 +12,8 @@ struct KernelEntry {
     /// tuple is of has the packet's zone of that direction.
     func isSeen(by tuple: FlowTuple, in zones: ZoneNumbers) -> Bool {
         let both = record.zone ?? 0
-        return tuple == original
-            ? (record.originalZone ?? both) == Int(zones.original)
-            : (record.replyZone ?? both) == Int(zones.reply)
+        if tuple == original { return (record.originalZone ?? both) == Int(zones.original) }
+        return tuple == reply && (record.replyZone ?? both) == Int(zones.reply)
     }
 }
 

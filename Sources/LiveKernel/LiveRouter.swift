@@ -222,7 +222,11 @@ public struct LiveRouter: ~Copyable {
         if found?.isSeen(by: tuple, in: zones) != true, zones.reply != zones.original {
             found = try organs.table.entry(for: tuple, zone: zones.reply)
         }
-        guard let entry = found, entry.isSeen(by: tuple, in: zones) else { return nil }
+        // Then it may hide the one that the tracker finds.
+        if let other = found, !other.isSeen(by: tuple, in: zones) {
+            found = try organs.table.dump().first { $0.isSeen(by: tuple, in: zones) }
+        }
+        guard let entry = found else { return nil }
         expiry.note(entry, at: now)
         return entry.record
     }
