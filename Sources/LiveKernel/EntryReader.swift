@@ -7,6 +7,14 @@ struct KernelEntry {
     var record: EntryRecord
     var original: FlowTuple
     var reply: FlowTuple
+
+    /// Whether the tracker finds it for a packet of `tuple` in `zones`: the direction that the
+    /// tuple is of has the packet's zone of that direction.
+    func isSeen(by tuple: FlowTuple, in zones: ZoneNumbers) -> Bool {
+        let both = record.zone ?? 0
+        if tuple == original { return (record.originalZone ?? both) == Int(zones.original) }
+        return tuple == reply && (record.replyZone ?? both) == Int(zones.reply)
+    }
 }
 
 /// Reads a connection out of a ctnetlink message into the form both arms are compared in.

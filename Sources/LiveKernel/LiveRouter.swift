@@ -215,10 +215,16 @@ public struct LiveRouter: ~Copyable {
         for tuple: FlowTuple, in zones: ZoneNumbers, wasTracked: Bool, at now: UInt64
     ) throws(SystemCallError) -> EntryRecord? {
         if !wasTracked, expiry.isExpired(tuple, at: now) { return nil }
-        // As the tracker itself: in the original direction's zone, then in the reply's.
+        // As the tracker itself: in the original direction's zone, then in the reply's; and what is
+        // found in one direction has to have the packet's zone of that direction (spec table.md
+        // §3). ctnetlink takes a number for both directions, so that this is left to us.
         var found = try organs.table.entry(for: tuple, zone: zones.original)
-        if found == nil, zones.reply != zones.original {
+        if found?.isSeen(by: tuple, in: zones) != true, zones.reply != zones.original {
             found = try organs.table.entry(for: tuple, zone: zones.reply)
+        }
+        // Then it may hide the one that the tracker finds.
+        if let other = found, !other.isSeen(by: tuple, in: zones) {
+            found = try organs.table.dump().first { $0.isSeen(by: tuple, in: zones) }
         }
         guard let entry = found else { return nil }
         expiry.note(entry, at: now)

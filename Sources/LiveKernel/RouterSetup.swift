@@ -163,13 +163,13 @@ enum RouterSetup {
     /// `IFA_F_TENTATIVE`.
     private static let tentative: UInt8 = 0x40
 
-    /// Loads the node's rules, then ours around them.
+    /// Loads the node's rules, and ours around them.
     static func load(_ node: LiveNode, with tools: Tools) throws(LiveKernelError) {
+        // Before the tracker is there: among equal priorities, what came last is asked first.
+        try load(families.map(WatchRules.arrivals).joined(), with: tools)
         if !node.ruleset.isEmpty { try load(ZoneWatch.watched(node.ruleset), with: tools) }
         let classes = try classes(node, with: tools)
         try load(WatchRules.silence + classes, with: tools)
-        // A transaction of its own: among equal priorities, first come is first asked.
-        try load(families.map(WatchRules.arrivals).joined(), with: tools)
     }
 
     /// Puts the node's rules in the place of those it had, and ours around them anew.
@@ -179,13 +179,12 @@ enum RouterSetup {
     static func replaceRules(of node: LiveNode, with tools: Tools) throws(LiveKernelError) {
         let tables = try tools.run(tools.nft, ["list", "tables"]).split(separator: "\n")
         let deletions = { (isOurs: Bool) in
-            tables.filter { WatchRules.isOurs($0) == isOurs && !$0.hasSuffix(WatchRules.stays) }
+            tables.filter { WatchRules.isOurs($0) == isOurs && !WatchRules.stays($0) }
                 .map { "delete \($0)\n" }.joined()
         }
         try load(deletions(false) + ZoneWatch.watched(node.ruleset), with: tools)
         let classes = try classes(node, with: tools)
         try load(deletions(true) + classes, with: tools)
-        try load(families.map(WatchRules.arrivals).joined(), with: tools)
     }
 
     private static let families = ["ip", "ip6"]

@@ -4,7 +4,7 @@
 // the tracker sees it, so that both arms see the same packets. `classes` names each packet's class
 // right behind the tracker's place (priority -200), where it is fixed for the whole path
 // (spec policy.md §3.1). `arrivals` stands behind everything at INPUT, confirmation included, so
-// that it must be loaded after whatever registers the tracker. All of it is in tables of our own.
+// that it must be loaded before whatever registers the tracker. All of it is in tables of our own.
 
 enum WatchRules {
     /// The log group of the watch rules: high, so that a node's own rules do not hit it.
@@ -18,13 +18,15 @@ enum WatchRules {
         static let zone = "ctlab:zone"
     }
 
-    /// The table that stays when rules are replaced.
-    static let stays = "ctlab_silence"
+    /// Whether a line of a listing begins one of our tables that stay when rules are replaced.
+    static func stays(_ line: Substring) -> Bool {
+        line.hasSuffix("ctlab_silence") || line.hasSuffix("ctlab_arrivals")
+    }
 
     /// Whether a line of a listing begins one of our tables.
     static func isOurs(_ line: Substring) -> Bool {
         let words = line.split(separator: " ")
-        let names = [stays, "ctlab_classes", "ctlab_arrivals"]
+        let names = ["ctlab_silence", "ctlab_classes", "ctlab_arrivals"]
         return words.count > 2 && words[0] == "table" && names.contains { $0 == words[2] }
     }
 

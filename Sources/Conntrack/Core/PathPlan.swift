@@ -39,22 +39,45 @@ struct PathPlan: Sendable {
                 }
                 natChains.append(chains.filter { $0.kind == .nat }.map(AskedChain.init))
                 var stations = chains.filter { $0.kind != .nat }.map {
-                    (priority: $0.priority, step: PathStep.chain(AskedChain($0)))
+                    Station($0.priority, .chain(AskedChain($0)), order: $0.order)
                 }
-                if tracks(family) { stations += Self.trackerStations(hook) }
+                if tracks(family) {
+                    let order = ruleset.trackerOrder(family)
+                    stations += Self.trackerStations(hook).map { Station($0, $1, order: order) }
+                }
                 if translates(family), let kind = NAT.kind(at: hook) {
                     let priority =
                         kind == .source
                         ? HookPriority.sourceNAT : HookPriority.destinationNAT
-                    stations.append((priority, .translate(kind)))
+                    stations.append(
+                        Station(priority, .translate(kind), order: ruleset.natOrder(family)))
                 }
-                // A stable order: chains stand before what was registered after them.
-                let sorted = stations.enumerated().sorted {
-                    ($0.element.priority, $0.offset) < ($1.element.priority, $1.offset)
-                }
-                steps += sorted.map(\.element.step)
+                steps += stations.sorted(by: <).map(\.step)
                 bounds.append(steps.count)
             }
+        }
+    }
+
+    /// A station with what its place depends on.
+    ///
+    /// Observed on 6.18: among equal priorities, the one registered last stands first.
+    private struct Station: Comparable {
+        let priority: Int32
+        let step: PathStep
+        let order: Int
+        /// The tracker has the order of the last chain registered before it.
+        let isChain: Bool
+
+        init(_ priority: Int32, _ step: PathStep, order: Int) {
+            self.priority = priority
+            self.step = step
+            self.order = order
+            isChain = if case .chain = step { true } else { false }
+        }
+
+        static func < (left: Station, right: Station) -> Bool {
+            (left.priority, right.order, left.isChain ? 1 : 0)
+                < (right.priority, left.order, right.isChain ? 1 : 0)
         }
     }
 

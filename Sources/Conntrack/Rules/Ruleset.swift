@@ -49,6 +49,8 @@ public struct BaseChain: Sendable, Hashable {
     public var hook: Hook
     public var priority: Int32
     public var families: Set<Family>
+    /// Its number among the base chains in the order the text registers them.
+    public var order: Int
     /// Whether a rule reachable from it reads more of the connection than the packet's `info`.
     public var readsEntry: Bool
 }
@@ -103,7 +105,7 @@ public struct RuleEffects: Sendable {
 
 /// A compiled ruleset: base chains by hook and family, and the rules behind them.
 public struct Ruleset: Sendable {
-    /// All base chains, in order of priority, first registered first among equals.
+    /// All base chains, in order of priority, last registered first among equals.
     public internal(set) var baseChains: [BaseChain] = []
     /// How the connection's lifetime in ticks becomes the milliseconds of `ct expiration`.
     public var tickRate = TickRate.reference
@@ -111,7 +113,8 @@ public struct Ruleset: Sendable {
     var program = RuleProgram()
     var state = RuleState()
     var names = RuleNames()
-    var tracked: Set<Family> = []
+    /// Of each family that is tracked, the last base chain registered before the tracker.
+    var tracked: [Family: Int] = [:]
 
     public static let empty = Ruleset()
 
@@ -148,7 +151,16 @@ public struct Ruleset: Sendable {
     ///
     /// Any rule of the family's tables that reads `ct`, sets a connection's mark or is a nat
     /// statement does, wherever it stands; notrack, and a nat chain without statement, do not.
-    public func needsTracking(_ family: Family) -> Bool { tracked.contains(family) }
+    public func needsTracking(_ family: Family) -> Bool { tracked[family] != nil }
+
+    /// The last base chain registered before the tracker: all of them where no rule needs it.
+    func trackerOrder(_ family: Family) -> Int { tracked[family] ?? .max }
+
+    /// When nat's stations were registered: with the first nat chain of the family.
+    func natOrder(_ family: Family) -> Int {
+        baseChains.filter { $0.kind == .nat && $0.families.contains(family) }.map(\.order).min()
+            ?? .max
+    }
 
     /// Whether a rule writes lines about packets.
     public var logsPackets: Bool { !program.logs.isEmpty }

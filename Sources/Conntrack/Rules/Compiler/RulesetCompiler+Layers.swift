@@ -91,7 +91,13 @@ extension RulesetCompiler {
 
     /// The rule needs the tracker (spec policy.md §2).
     mutating func track() {
-        ruleset.tracked.formUnion(syntax.tables[table].family.families)
+        let families = syntax.tables[table].family.families
+        guard !families.allSatisfy({ ruleset.tracked[$0] != nil }) else { return }
+        // A table's chains are registered before its rules are read, and before the next table's.
+        let last = syntax.tables[...table].lazy.flatMap(\.chains).map(\.order).max() ?? 0
+        for family in families where ruleset.tracked[family] == nil {
+            ruleset.tracked[family] = last
+        }
     }
 }
 

@@ -97,6 +97,9 @@ struct RulesetCompiler {
     }
 
     /// Sorts the base chains, and looks at what can be reached from each.
+    ///
+    /// Observed on 6.18: what is registered later stands before what has its priority already, in one
+    /// transaction or several, for nat chains too.
     private mutating func listBaseChains() {
         var bases: [(syntax: BaseChainSyntax, order: Int, chain: Int, families: Set<Family>)] = []
         for (table, tableSyntax) in syntax.tables.enumerated() {
@@ -110,7 +113,7 @@ struct RulesetCompiler {
             }
         }
         bases.sort {
-            ($0.syntax.priority, $0.order) < ($1.syntax.priority, $1.order)
+            ($0.syntax.priority, $1.order) < ($1.syntax.priority, $0.order)
         }
         for problem in graph.check(bases.map { ($0.chain, $0.syntax.kind, $0.syntax.hook) }) {
             report(at: problem.position, found: problem.found, expected: problem.expected)
@@ -120,7 +123,7 @@ struct RulesetCompiler {
             BaseChain(
                 index: base.chain, kind: base.syntax.kind, hook: base.syntax.hook,
                 priority: base.syntax.priority, families: base.families,
-                readsEntry: readers[base.chain])
+                order: base.order, readsEntry: readers[base.chain])
         }
     }
 
