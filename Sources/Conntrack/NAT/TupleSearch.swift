@@ -21,7 +21,7 @@ enum TupleSearch {
         }
         var tuple = current
         if range.flags.contains(.addresses) {
-            chooseAddress(&tuple, range, kind, zone: table.records[slot].zone(for: kind))
+            chooseAddress(&tuple, range, kind, zone: table.records[slot].zoneNumber)
         }
         if !isRandom {
             if range.flags.contains(.ports) {
@@ -189,7 +189,6 @@ extension ConnectionRecord {
         direction == .original ? zoneOriginal : zoneReply
     }
 
-    func zone(for kind: NATKind) -> UInt16 {
-        kind == .source ? zoneReply : zoneOriginal
-    }
+    /// The zone's number, whichever directions it is for.
+    var zoneNumber: UInt16 { max(zoneOriginal, zoneReply) }
 }
