@@ -52,10 +52,17 @@ extension WorldBuilder {
 
     private static func timeout(_ made: Scenario.InitialEntries, _ sysctl: Sysctl) -> UInt32 {
         switch made.transport {
-        case .tcp: sysctl.tcpTimeouts[Int(made.state.rawValue)]
+        case .tcp: tcpTimeout(made.state.rawValue, sysctl)
         case .udp: made.isAssured ? sysctl.udpTimeoutStream : sysctl.udpTimeout
         case .icmp: sysctl.icmpTimeout
         }
+    }
+
+    /// The timeouts begin with SYN_SENT, state 1; SYN_SENT2 has none of its own and lives as long.
+    private static func tcpTimeout(_ state: UInt8, _ sysctl: Sysctl) -> UInt32 {
+        let index = Int(state) - 1
+        return sysctl.tcpTimeouts.indices.contains(index)
+            ? sysctl.tcpTimeouts[index] : sysctl.tcpTimeouts[0]
     }
 
     private static func pick(
