@@ -74,7 +74,7 @@ struct RulesFlowTests {
         #expect(try decision(chains("continue drop", [])) == "continue drop")
     }
 
-    @Test("Chains of a hook come in order of priority, first registered first among equals")
+    @Test("Chains of a hook come in order of priority, last registered first among equals")
     func order() throws {
         let ruleset = try RulesSupport.ruleset(
             """
@@ -84,7 +84,7 @@ struct RulesFlowTests {
                 chain w { type filter hook forward priority mangle - 1; } }
             """)
         let names = ruleset.baseChains.map { ruleset.names.chains[$0.index].name }
-        #expect(names == ["w", "y", "z", "x"])
+        #expect(names == ["w", "z", "y", "x"])
         #expect(ruleset.baseChains.map(\.priority) == [-151, 0, 0, 5])
     }
 
