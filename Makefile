@@ -52,7 +52,8 @@ fuzz: setup  ## Runs every libFuzzer target for a minute
 	@scripts/fuzz
 
 test-san: setup  ## Runs the tests of the model and the formats under the address sanitizer
-	swift test --sanitize address --scratch-path .build-san --filter '$(SANITIZED)'
+	CTLAB_ALLOCATOR=system ASAN_OPTIONS=detect_leaks=0 \
+	    swift test --sanitize address --scratch-path .build-san --filter '$(SANITIZED)'
 
 bench: setup  ## Measures, and prints each figure beside its bar
 	cd Benchmarks && swift run -c release bench

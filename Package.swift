@@ -14,6 +14,10 @@ if Context.environment["CTLAB_WARNINGS"] == "error" {
     strict.append(.treatAllWarnings(as: .error))
 }
 
+// The address sanitizer brings an allocator of its own; two of them do not go together.
+let allocator: [Target.Dependency] =
+    Context.environment["CTLAB_ALLOCATOR"] == "system" ? [] : ["CJemalloc"]
+
 let package = Package(
     name: "ctlab",
     products: [
@@ -39,7 +43,7 @@ let package = Package(
         .target(
             name: "Conntrack", dependencies: ["Wire", "CMemoryHints"], swiftSettings: strict),
         .target(
-            name: "LinuxCalls", dependencies: ["Wire", "CLinuxShims", "CZlib", "CJemalloc"],
+            name: "LinuxCalls", dependencies: ["Wire", "CLinuxShims", "CZlib"] + allocator,
             swiftSettings: strict),
         .target(
             name: "Scenario",
@@ -81,7 +85,7 @@ let package = Package(
             name: "ctlab",
             dependencies: [
                 "Wire", "Conntrack", "Scenario", "Simulator", "Report", "Replay", "LinuxCalls",
-                "LiveKernel", "Fuzz", "LoadGen", "Verify", "CJemalloc",
+                "LiveKernel", "Fuzz", "LoadGen", "Verify",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
             swiftSettings: strict),

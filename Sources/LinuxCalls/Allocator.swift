@@ -1,5 +1,8 @@
-import CJemalloc
 import Glibc
+
+#if canImport(CJemalloc)
+    import CJemalloc
+#endif
 
 /// What the process's allocator and the kernel say about its memory, in bytes.
 public struct MemoryReading: Sendable, Hashable {
@@ -12,19 +15,23 @@ public struct MemoryReading: Sendable, Hashable {
 
     /// Reads all three; `nil` where jemalloc was built without statistics.
     public static func now() -> MemoryReading? {
-        // The statistics are those of the last epoch; writing to it begins a new one.
-        var epoch: UInt64 = 1
-        let size = MemoryLayout<UInt64>.size
-        guard unsafe mallctl("epoch", nil, nil, &epoch, size) == 0,
-            let allocated = read("stats.allocated"), let resident = read("stats.resident")
-        else { return nil }
-        var usage = rusage()
-        guard unsafe getrusage(__rusage_who_t(RUSAGE_SELF.rawValue), &usage) == 0 else {
+        #if !canImport(CJemalloc)
             return nil
-        }
-        return MemoryReading(
-            allocatedByteCount: allocated, residentByteCount: resident,
-            peakResidentByteCount: usage.ru_maxrss * 1024)
+        #else
+            // The statistics are those of the last epoch; writing to it begins a new one.
+            var epoch: UInt64 = 1
+            let size = MemoryLayout<UInt64>.size
+            guard unsafe mallctl("epoch", nil, nil, &epoch, size) == 0,
+                let allocated = read("stats.allocated"), let resident = read("stats.resident")
+            else { return nil }
+            var usage = rusage()
+            guard unsafe getrusage(__rusage_who_t(RUSAGE_SELF.rawValue), &usage) == 0 else {
+                return nil
+            }
+            return MemoryReading(
+                allocatedByteCount: allocated, residentByteCount: resident,
+                peakResidentByteCount: usage.ru_maxrss * 1024)
+        #endif
     }
 
     /// Bytes the calling thread has ever asked for: what it rises by is what a stretch of code
@@ -32,18 +39,24 @@ public struct MemoryReading: Sendable, Hashable {
     ///
     /// `nil` where jemalloc was built without statistics.
     public static func threadAllocatedByteCount() -> UInt64? {
-        var value: UInt64 = 0
-        var byteCount = MemoryLayout<UInt64>.size
-        guard unsafe mallctl("thread.allocated", &value, &byteCount, nil, 0) == 0 else {
+        #if !canImport(CJemalloc)
             return nil
-        }
-        return value
+        #else
+            var value: UInt64 = 0
+            var byteCount = MemoryLayout<UInt64>.size
+            guard unsafe mallctl("thread.allocated", &value, &byteCount, nil, 0) == 0 else {
+                return nil
+            }
+            return value
+        #endif
     }
 
-    private static func read(_ name: String) -> Int? {
-        var value = 0
-        var byteCount = MemoryLayout<Int>.size
-        guard unsafe mallctl(name, &value, &byteCount, nil, 0) == 0 else { return nil }
-        return value
-    }
+    #if canImport(CJemalloc)
+        private static func read(_ name: String) -> Int? {
+            var value = 0
+            var byteCount = MemoryLayout<Int>.size
+            guard unsafe mallctl(name, &value, &byteCount, nil, 0) == 0 else { return nil }
+            return value
+        }
+    #endif
 }
