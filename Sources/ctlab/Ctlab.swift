@@ -95,4 +95,6 @@ enum Output {
     static func write(_ text: String) {
         _ = try? StandardStream.output.write(Array(text.utf8).span)
     }
+
+    static func line(_ text: String) { write(text + "\n") }
 }

@@ -136,18 +136,18 @@ struct CeilingCommand: ParsableCommand {
 
     private func finish(_ climb: CeilingClimb, _ result: LoadResult) throws {
         guard climb.isOver else {
-            LoadOutput.line("ceiling: at least \(climb.ceiling) connections")
+            Output.line("ceiling: at least \(climb.ceiling) connections")
             let reason =
                 result.wasInterrupted ? "interrupted" : "stopped by --at-most \(atMost)"
             throw Failure(code: .interrupted, text: "\(reason); the result is partial")
         }
         guard climb.wasReached, let evidence = climb.evidence else {
-            LoadOutput.line("ceiling: none up to \(climb.ceiling) connections")
+            Output.line("ceiling: none up to \(climb.ceiling) connections")
             return
         }
-        LoadOutput.line("ceiling: \(climb.ceiling) connections")
-        LoadOutput.line("limit: \(evidence.limit.rawValue)")
-        for line in evidence.lines { LoadOutput.line("  \(line)") }
-        LoadOutput.line("to move it: \(evidence.remedy)")
+        Output.line("ceiling: \(climb.ceiling) connections")
+        Output.line("limit: \(evidence.limit.rawValue)")
+        for line in evidence.lines { Output.line("  \(line)") }
+        Output.line("to move it: \(evidence.remedy)")
     }
 }

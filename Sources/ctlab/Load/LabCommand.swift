@@ -93,7 +93,7 @@ struct LabCommand: ParsableCommand {
                 _ = try FileDescriptor(opening: LabCommand.mark, for: .create)
             }
             let lab = Lab()
-            LoadOutput.line("lab: \(lab.client), \(lab.gateway) and \(lab.server) are up")
+            Output.line("lab: \(lab.client), \(lab.gateway) and \(lab.server) are up")
         }
     }
 

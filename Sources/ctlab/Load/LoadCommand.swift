@@ -257,7 +257,7 @@ struct LoadWorkerCommand: ParsableCommand {
         }
         if let processor = order.processor { Processor.stay(on: processor) }
         var worker = try Worker(order.plan, origin: order.origin, slotCount: order.slotCount)
-        try worker.run(control: &control) { LoadOutput.line(WorkerLine.text($0)) }
+        try worker.run(control: &control) { Output.line(WorkerLine.text($0)) }
     }
 
     /// Waits for the first line.

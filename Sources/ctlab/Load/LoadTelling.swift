@@ -24,7 +24,7 @@ struct LoadTelling: ~Copyable {
         flows = plan.workloads.map { _ in FlowCounts() }
         first = try? self.probe?.sample()
         last = first
-        if format == .text { LoadOutput.line(SeriesRecord.heading) }
+        if format == .text { Output.line(SeriesRecord.heading) }
     }
 
     mutating func tick(_ tick: LoadTick) -> [LoadWish] {
@@ -39,11 +39,11 @@ struct LoadTelling: ~Copyable {
         }
         flows = tick.flows
         switch format {
-        case .text: LoadOutput.line(record.line)
+        case .text: Output.line(record.line)
         case .jsonl:
             var json = JSONText()
             record.write(to: &json)
-            LoadOutput.write(String(decoding: json.bytes, as: UTF8.self))
+            Output.write(String(decoding: json.bytes, as: UTF8.self))
         }
         return []
     }
@@ -57,7 +57,7 @@ struct LoadTelling: ~Copyable {
             var json = JSONText()
             LoadSummary(plan: plan, result: result, first: first, last: end ?? last, peak: peak)
                 .write(to: &json)
-            LoadOutput.write(String(decoding: json.bytes, as: UTF8.self))
+            Output.write(String(decoding: json.bytes, as: UTF8.self))
         }
         if !result.lostProcesses.isEmpty {
             throw Failure(
@@ -72,6 +72,6 @@ struct LoadTelling: ~Copyable {
     private func tell(_ result: LoadResult, _ end: HostSample?) {
         let summary = LoadSummary(
             plan: plan, result: result, first: first, last: end ?? last, peak: peak)
-        for line in summary.lines { LoadOutput.line(line) }
+        for line in summary.lines { Output.line(line) }
     }
 }

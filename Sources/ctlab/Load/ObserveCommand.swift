@@ -59,7 +59,7 @@ struct ObserveCommand: ParsableCommand {
         }
         if format == .openmetrics {
             let sample = try probe.sample(withStates: states != nil)
-            LoadOutput.write(OpenMetricsText(sample).exposition)
+            Output.write(OpenMetricsText(sample).exposition)
             return
         }
         try watch(&probe)
@@ -70,7 +70,7 @@ struct ObserveCommand: ParsableCommand {
             throw Failure(
                 code: .environment, text: "no descriptor left; raise the limit: ulimit -n")
         }
-        if format == .text { LoadOutput.line(SeriesRecord.tableHeading) }
+        if format == .text { Output.line(SeriesRecord.tableHeading) }
         var last = try probe.sample()
         let start = MonotonicClock.now()
         var second = 0

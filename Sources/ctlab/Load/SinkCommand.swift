@@ -60,7 +60,7 @@ struct SinkCommand: ParsableCommand {
         if untilInputEnds {
             // Started by another process of ours, which reads the first line and ends our input.
             var control = try StandardInput()
-            LoadOutput.line("ready")
+            Output.line("ready")
             try sink.run(control: &control) { _ in true }
             return
         }
@@ -71,7 +71,7 @@ struct SinkCommand: ParsableCommand {
             before = counts
             return !interruption.hasHappened
         }
-        LoadOutput.line(Self.line(sink.counts))
+        Output.line(Self.line(sink.counts))
     }
 
     private static func sink(

@@ -101,11 +101,3 @@ struct ObserveOptions: ParsableArguments {
         return Failure(code: .environment, text: "\(error); \(remedy)")
     }
 }
-
-/// Standard output, a piece at a time.
-enum LoadOutput {
-    static func write(_ text: String) {
-        _ = try? StandardStream.output.write(Array(text.utf8).span)
-    }
-    static func line(_ text: String) { write(text + "\n") }
-}

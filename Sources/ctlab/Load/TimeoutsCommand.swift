@@ -74,7 +74,7 @@ struct TimeoutsCommand: ParsableCommand {
             let plan = try plan(group, target)
             let fit = try measure(plan, permit, &probe, patience, interruption, collects: true)
             guard let fit else {
-                LoadOutput.line(
+                Output.line(
                     "\(group.rawValue): no timeout found within \(atMost); is the table watched the "
                         + "one the flows pass?")
                 continue
@@ -89,7 +89,7 @@ struct TimeoutsCommand: ParsableCommand {
                     late.map { "; the collector came \(Self.text($0.seconds - fit.seconds)) later" }
                     ?? "; the collector did not come within \(atMost)"
             }
-            LoadOutput.line(line)
+            Output.line(line)
         }
     }
 
