@@ -200,6 +200,10 @@ extension Simulation {
         home.cpus[cpu].waiting.append(index)
     }
 
+    // A CPU works on a packet in up to three steps: it takes it up to the last hook, then through
+    // source translation, then through confirmation. Time passes between the steps, and the other
+    // CPUs' packets with it.
+
     /// A CPU takes a packet up to its last hook.
     private mutating func begin(_ index: UInt32, _ home: TrackedNode, _ cpu: Int) {
         let end = home.node.begin(&flights[index].packet, at: Instant(nanoseconds: now))
@@ -216,15 +220,42 @@ extension Simulation {
                 small: UInt16(truncatingIfNeeded: cpu)))
     }
 
-    /// A CPU is done with a packet: the last hook, and the next one that waits.
+    /// A packet is at its last hook: through all of it, or to where its source is chosen.
     mutating func processed(_ event: Event) {
         let home = trackers[Int(event.extra)]
-        let cpu = Int(event.small)
-        if event.index != .max {
-            let end = home.node.finish(
-                &flights[event.index].packet, at: Instant(nanoseconds: now))
+        let moment = Instant(nanoseconds: now)
+        if event.index == .max {
+            // It ended before.
+        } else if home.confirming == .constant(0) {
+            let end = home.node.finish(&flights[event.index].packet, at: moment)
             leave(event.index, home, end)
+        } else if let end = home.node.reachConfirmation(
+            &flights[event.index].packet, at: moment)
+        {
+            leave(event.index, home, end)
+        } else {
+            let time = home.confirmingTime()
+            stats[home.station].busy &+= time
+            queue.push(
+                Event(
+                    .confirmed, at: now + time, event.index, extra: event.extra,
+                    small: event.small))
+            return
         }
+        takeNext(home, Int(event.small))
+    }
+
+    /// A packet is at its confirmation.
+    mutating func confirmed(_ event: Event) {
+        let home = trackers[Int(event.extra)]
+        let end = home.node.confirmAndLeave(
+            &flights[event.index].packet, at: Instant(nanoseconds: now))
+        leave(event.index, home, end)
+        takeNext(home, Int(event.small))
+    }
+
+    /// A CPU is done with a packet, and begins the next one that waits.
+    private mutating func takeNext(_ home: TrackedNode, _ cpu: Int) {
         home.cpus[cpu].isBusy = false
         guard home.cpus[cpu].head < home.cpus[cpu].waiting.count else { return }
         let next = home.cpus[cpu].waiting[home.cpus[cpu].head]
