@@ -45,7 +45,7 @@ extension Node {
             case .accept: continue
             case .drop(let rule): return PathEnd(.dropped, .rule, rule)
             case .reject(let answer, let rule):
-                return PathEnd(.dropped, .rejected, rule, answer: answer)
+                return reject(packet, answer, rule, hook, at: now)
             case .map(let target, let rule):
                 switch range(of: target, packet, hook) {
                 case .leave: continue
@@ -128,7 +128,7 @@ extension Node {
     /// the longest prefix in common with the destination, the first among equals, and link-local
     /// ones only for link-local destinations. Observed on 6.18. A next hop is the destination itself
     /// here: routes of the model name no gateways.
-    private func sourceAddress(on interface: InterfaceIndex, for tuple: Tuple) -> Address? {
+    func sourceAddress(on interface: InterfaceIndex, for tuple: Tuple) -> Address? {
         guard interface != .none else { return nil }
         return tuple.family == .ipv4
             ? ipv4SourceAddress(on: interface, for: tuple)

@@ -37,6 +37,7 @@ public struct Node: ~Copyable {
     var effects = RuleEffects()
     var transit = PacketInTransit()
     var payload = PayloadInTransit()
+    var answersUnderWay = AnswersUnderWay()
     var reassembly: Reassembly
 
     public init(_ configuration: NodeConfiguration) {
@@ -284,8 +285,7 @@ public struct Node: ~Copyable {
                 case .accept, .map: continue
                 case .drop(let rule): return PathEnd(.dropped, .rule, rule)
                 case .reject(let answer, let rule):
-                    if answer == .tcpReset { closeReset(packet, at: now) }
-                    return PathEnd(.dropped, .rejected, rule, answer: answer)
+                    return reject(packet, answer, rule, hook, at: now)
                 }
             case .track:
                 if let reason = track(&packet, at: now) { return PathEnd(.dropped, reason) }

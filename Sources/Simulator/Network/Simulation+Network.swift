@@ -292,15 +292,27 @@ extension Simulation {
             drop(flight, PacketFate.of(reason), at: home.station)
             if reason == .tableFull { noteRefusal(home) }
         }
-        switch end.answer {
-        case nil: break
-        case .tcpReset?:
-            var flight = flight
-            flight.receiver = flight.sender
-            flight.sender = .max
-            refuse(flight, at: home.station)
-        case .icmp(let code)?, .icmpv6(let code)?:
-            sendUnreachable(about: flight, code: code, from: home.station)
+        guard end.reason == .rejected else { return }
+        for answer in home.node.answers {
+            send(answer, about: flight, from: home)
+        }
+    }
+
+    /// Sends on what a node has answered to a packet that one of its rules refused.
+    private mutating func send(_ answer: Answer, about flight: Flight, from home: TrackedNode) {
+        var message = flight
+        message.packet = answer.packet
+        message.receiver = flight.sender
+        message.sender = .max
+        packetCount &+= 1
+        stats[home.station].sent &+= 1
+        switch answer.end.verdict {
+        case .forwarded: forward(message, from: home.station)
+        case .local: arrive(message, at: home.station)
+        case .dropped:
+            if let reason = answer.end.reason {
+                drop(message, PacketFate.of(reason), at: home.station)
+            }
         }
     }
 
