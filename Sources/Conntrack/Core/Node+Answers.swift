@@ -94,6 +94,7 @@ extension Node {
             packet, at: hook, bytesInTransit(of: packet),
             isVerified: settings.verifiesChecksums && packet.connection != .none)
         fillOptions(of: &refused, at: now)
+        if answersUnderWay.depth > 0 { refused.forgetChecksum() }
         switch kind {
         case .tcpReset:
             guard let segment = refused.resettable,

@@ -70,6 +70,11 @@ extension Node {
                 packet.connection = made
                 packet.info = .new
                 isNew = true
+                if let helper = packet.template.helper,
+                    helper.protocolNumber == packet.tuple.protocolNumber
+                {
+                    table.setHelper(helper, made)
+                }
                 if table.journal.explains { explainCreation(packet.tuple, hash) }
                 if !table.expectations.isEmpty, fulfilExpectation(packet, made, at: now) {
                     packet.info = .related
