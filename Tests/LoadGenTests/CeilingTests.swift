@@ -117,6 +117,12 @@ import Testing
         Row(limit: .ports, after: nil, failures: [(.connect, 99)], name: "EADDRNOTAVAIL"),
         Row(limit: .memory, after: nil, failures: [(.connect, 105)], name: "ENOBUFS"),
         Row(limit: .ownTable, after: nil, failures: [(.send, 1)], name: "EPERM of send"),
+        Row(
+            limit: .tableMaximum, after: sample(count: 4000, moved: ["drop": 9]),
+            failures: [(.send, 1)], name: "EPERM of send, and a full table of this machine"),
+        Row(
+            limit: .ownTable, after: sample(count: 900), failures: [(.send, 1)],
+            name: "EPERM of send, and room in the table"),
         Row(limit: .refused, after: nil, failures: [(.connect, 111)], name: "ECONNREFUSED"),
     ]
 
@@ -132,7 +138,7 @@ import Testing
         #expect(evidence.limit == row.limit)
         #expect(!evidence.remedy.isEmpty)
         for failure in evidence.flows.failures {
-            #expect(evidence.lines.contains { $0.contains(failure.text) })
+            #expect(evidence.lines().contains { $0.contains(failure.text) })
         }
     }
 
