@@ -181,7 +181,7 @@ public struct EarlyDropTrial: Sendable {
     /// entry hangs in two (spec table.md §9).
     private static func odds(_ entries: Int, _ buckets: Int) -> String {
         let share = buckets > 0 ? 1 - Double.exp(-16 * Double(entries) / Double(buckets)) : 0
-        return "a newcomer looks into 8 of \(buckets) buckets: among \(entries) entries that may go "
-            + "it finds one \(Int((share * 100).rounded())) times in 100"
+        return "a newcomer looks into 8 of \(buckets) buckets: among \(entries) entries that "
+            + "may go it finds one \(Int((share * 100).rounded())) times in 100"
     }
 }

@@ -47,7 +47,8 @@ public struct LoadSummary: Sendable {
                 "table: \(first.count) entries before, \(peak) at most, \(last.count) after, of "
                     + "\(last.limit)" + (moved.isEmpty ? "" : "; " + moved.joined(separator: " ")))
         }
-        if let evidence, evidence.limit != .unknown {
+        // Busy processors alone explain no flow that did not come about.
+        if let evidence, ![.unknown, .processor].contains(evidence.limit) {
             lines.append(
                 "limit: \(evidence.limit.rawValue); to move it: \(evidence.remedy)")
         }

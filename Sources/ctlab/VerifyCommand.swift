@@ -186,7 +186,9 @@ struct VerifyCommand: ParsableCommand {
                 + "with a difference, " + Self.rate(tally.packetCount, since: started)
         ])
         if tally.unsettledTraceCount > 0 {
-            try Self.say(["\(tally.unsettledTraceCount) traces with pauses differed once and not again"]
+            try Self.say([
+                "\(tally.unsettledTraceCount) traces with pauses differed once and not again"
+            ]
             )
         }
         if Self.hasHappened(interruption) {

@@ -166,6 +166,30 @@ import Testing
         #expect(climb.note(FlowCounts(), nil) == [.stop])
     }
 
+    @Test("datagrams go on until one is refused, here or further away")
+    func climbsWithDatagrams() throws {
+        var flows = FlowCounts()
+        flows.started = 3000
+        var climb = DatagramClimb(before: Self.before)
+        #expect(climb.note(flows, Self.sample(count: 3100)).isEmpty)
+        #expect(climb.evidence == nil)
+        flows.started = 5000
+        #expect(climb.note(flows, Self.sample(count: 4000, moved: ["drop": 1100])) == [.stop])
+        let far = try #require(climb.evidence)
+        #expect(far.standing == 4000)
+        #expect(far.limit == .tableMaximum)
+
+        // On this machine, and nobody looks at the table.
+        var blind = DatagramClimb(before: nil)
+        flows.failed = 1000
+        flows.failures = [
+            FailureCount(failure: SocketFailure(.send, 1), count: 1000, peer: "127.0.0.1:9")
+        ]
+        #expect(blind.note(flows, nil) == [.stop])
+        #expect(blind.evidence?.standing == 4000)
+        #expect(blind.evidence?.limit == .ownTable)
+    }
+
     // MARK: Timeouts
 
     /// `count` flows whose last packets fall evenly into the first second, and that leave

@@ -27,8 +27,8 @@ public struct LoadPermit: Sendable, Hashable {
     public func check(_ plan: Plan) throws(TargetRefusal) {
         for workload in plan.workloads where !covers(workload.target) {
             throw TargetRefusal(
-                description: "workload '\(workload.name)' goes beyond the target that is permitted; "
-                    + "start it with ctlab load, which asks for its target")
+                description: "workload '\(workload.name)' goes beyond the target that is "
+                    + "permitted; start it with ctlab load, which asks for its target")
         }
     }
 }

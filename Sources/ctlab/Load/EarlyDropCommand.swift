@@ -71,8 +71,8 @@ struct EarlyDropCommand: ParsableCommand {
             if trial.outcome == nil {
                 throw Failure(
                     code: .failed,
-                    text: "the table was not filled; is the one watched the one the flows pass, and "
-                        + "does something listen at \(generator.targets.target)?")
+                    text: "the table was not filled; is the one watched the one the flows pass, "
+                        + "and does something listen at \(generator.targets.target)?")
             }
         }
     }
@@ -86,7 +86,8 @@ struct EarlyDropCommand: ParsableCommand {
                 to: target, from: try generator.sourcePool(for: target), perSecond: perSecond))
         let each = max(1, generator.descriptorLimit() - LoadRun.spareDescriptors)
         // Sockets for datagrams are descriptors, too.
-        let sockets = plan.workloads[0].sourcePortCount * (plan.workloads[0].sources?.count ?? 1)
+        let datagrams = plan.workloads[0]
+        let sockets = datagrams.sourcePortCount * (datagrams.sources?.count ?? 1)
         let processes = (trial.connections + sockets + each - 1) / each
         let result = try generator.run(
             plan, permit, command: "early-drop", processes: processes, tolerated: 10,

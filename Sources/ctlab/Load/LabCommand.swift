@@ -44,7 +44,7 @@ struct LabCommand: ParsableCommand {
         @Flag(help: "Track only, translate nothing.")
         var noNat = false
 
-        @Option(help: "The client's rules, a file with nftables text; with a ct rule it tracks, too.")
+        @Option(help: "The client's rules, a file with nftables text; a ct rule makes it track.")
         var clientRules: String?
 
         @Option(help: "How long a packet takes over each link, such as 5ms; needs netem.")
