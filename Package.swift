@@ -141,6 +141,7 @@ let package = Package(
             dependencies: [
                 "ctlab", "Captures", "LoadGen", "Wire",
                 .product(name: "FlyingFox", package: "FlyingFox"),
+                .product(name: "FlyingSocks", package: "FlyingFox"),
             ],
             swiftSettings: strict),
         .testTarget(name: "TidyTests", swiftSettings: strict),

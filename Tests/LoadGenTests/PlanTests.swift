@@ -67,12 +67,16 @@ import Wire
         workload.hold = .lognormal(medianSeconds: 0.3, p99Seconds: 5)
         workload.ending = .serverFIN
         let plan = Plan(workloads: [workload], duration: 7_000_000_000)
-        let order = WorkerOrder(plan: plan, origin: 123_456_789_012, slotCount: 99, processor: 1)
+        let permit = try TargetGate().permit(
+            host: "127.0.0.1", addresses: [(.ipv4, Address(ipv4: 0x7F00_0001))])
+        let order = WorkerOrder(
+            plan: plan, origin: 123_456_789_012, slotCount: 99, processor: 1, claim: permit.claim)
         let line = WorkerLine.text(order)
         #expect(!line.contains("\n"))
         let read = try #require(WorkerLine.value(WorkerOrder.self, line))
         #expect(read.plan == plan)
         #expect(read.origin == order.origin)
+        #expect(read.claim == permit.claim)
         #expect(WorkerLine.value(WorkerOrder.self, "{}") == nil)
     }
 

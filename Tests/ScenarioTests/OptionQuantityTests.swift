@@ -14,7 +14,8 @@ import Testing
         #expect(try UInt64(OptionQuantity.duration(text).nanoseconds) == nanoseconds)
     }
 
-    @Test("what is no quantity is none", arguments: ["", "s", "-1s", "nan", "1e99", "infs", "1m1h"])
+    @Test(
+        "what is no quantity is none", arguments: ["", "s", "-1s", "nan", "1e99", "infs", "1m1h"])
     func refuses(_ text: String) {
         #expect(throws: ValueProblem.self) { try OptionQuantity.duration(text) }
         #expect(throws: ValueProblem.self) { try OptionQuantity.ramp(text) }

@@ -1,0 +1,177 @@
+import FlyingFox
+import FlyingSocks
+import Foundation
+import Testing
+
+/// Other hosts, as `observe`, `load` and the health probe see them.
+@Suite struct ObserveCommandTests {
+    /// Runs the command without keeping one of the few threads of asynchronous code busy: the
+    /// server it asks needs them.
+    private static func run(_ arguments: [String]) async throws -> Command {
+        try await withCheckedThrowingContinuation { continuation in
+            Thread.detachNewThread {
+                continuation.resume(with: Result { try Command.run(arguments) })
+            }
+        }
+    }
+
+    /// Serves while `body` runs, which is given the address.
+    private static func serve(
+        _ answer: @escaping @Sendable (HTTPRequest) async -> HTTPResponse,
+        _ body: (String) async throws -> Void
+    ) async throws {
+        let server = HTTPServer(address: try .inet(ip4: "127.0.0.1", port: 0))
+        await server.appendRoute("*", handler: answer)
+        let task = Task { try await server.run() }
+        try await server.waitUntilListening()
+        guard case .ip4(_, let port) = await server.listeningAddress else {
+            Issue.record("the server listens nowhere")
+            return
+        }
+        try await body("http://127.0.0.1:\(port)")
+        await server.stop()
+        _ = try? await task.value
+    }
+
+    private static let exposition = """
+        # TYPE node_nf_conntrack_entries gauge
+        node_nf_conntrack_entries 777
+        node_nf_conntrack_entries_limit 4000
+
+        """
+
+    @Test("a node_exporter's host is watched line by line")
+    func watchesMetrics() async throws {
+        try await Self.serve { _ in
+            HTTPResponse(statusCode: .ok, body: Data(Self.exposition.utf8))
+        } _: { host in
+            let command = try await Self.run(["observe", "\(host)/metrics", "--for", "2"])
+            #expect(command.status == 0, "\(command.error)")
+            let lines = command.output.split(separator: "\n")
+            #expect(lines.count == 3, "\(command.output)")
+            let words = lines.last?.split(separator: " ") ?? []
+            #expect(words.prefix(4) == ["2", "777", "4000", "19%"])
+        }
+    }
+
+    @Test("a host that says something else, or nothing, is said")
+    func saysWhatIsMissing() async throws {
+        try await Self.serve { request in
+            request.path == "/empty"
+                ? HTTPResponse(statusCode: .ok) : HTTPResponse(statusCode: .notFound)
+        } _: { host in
+            let empty = try await Self.run(["observe", "\(host)/empty", "--for", "1"])
+            #expect(empty.status == 4)
+            #expect(empty.error.contains("found no node_nf_conntrack_entries"), "\(empty.error)")
+            let missing = try await Self.run(["observe", "\(host)/metrics", "--for", "1"])
+            #expect(missing.status == 4)
+            #expect(missing.error.contains("404"), "\(missing.error)")
+            let states = try await Self.run(["observe", "\(host)/metrics", "--states", "5"])
+            #expect(states.status == 2)
+            #expect(states.error.contains("--states"))
+        }
+    }
+
+    @Test("a health page that turns bad stops the run")
+    func stopsForHealthPages() async throws {
+        // Good for three seconds, then not any more.
+        let end = ContinuousMoment(seconds: 3)
+        try await Self.serve { _ in
+            HTTPResponse(statusCode: end.hasPassed ? .internalServerError : .ok)
+        } _: { host in
+            // Nothing listens at the target, and nobody minds: what is asked is the page.
+            let command = try await Self.run([
+                "load", "--quick", "churn", "--target", "127.0.0.1:9", "--rate", "10/s", "--for",
+                "60s", "--observe", "none", "--health", "\(host)/ready",
+            ])
+            #expect(command.status == 5, "\(command.error)")
+            let sentence = "/ready failed 3 times in a row, at last: answered with 500"
+            #expect(command.error.contains(sentence), "\(command.error)")
+            #expect(command.output.contains("churn: "))
+        }
+    }
+
+    // MARK: ssh
+
+    /// Runs the command with an `ssh` that is a shell script.
+    private static func run(_ arguments: String, ssh script: String) throws -> Command {
+        let scratch = try Scratch()
+        let path = try scratch.file("ssh", Data(("#!/bin/sh\n" + script + "\n").utf8))
+        try FileManager.default.setAttributes([.posixPermissions: 0o755], ofItemAtPath: path)
+        return try Command.run(
+            program: "/bin/bash",
+            [
+                "-c", "PATH=$2:$PATH; \"$1\" \(arguments)", "bash", Command.program.path,
+                scratch.folder.path,
+            ])
+    }
+
+    /// What `ssh` does, on this very machine: the last word is the command.
+    private static let near = "for last; do :; done; exec /bin/sh -c \"$last\""
+
+    @Test(
+        "another host is watched by ssh, and nothing of it stays",
+        .enabled(if: FileManager.default.fileExists(atPath: "/proc/sys/net/netfilter")))
+    func watchesBySSH() throws {
+        let command = try Self.run("observe ssh:admin@gw --for 2 --format jsonl", ssh: Self.near)
+        #expect(command.status == 0, "\(command.error)")
+        #expect(LoadCommandTests.number("second", in: command.output) == 2)
+        let limit = try String(
+            contentsOfFile: "/proc/sys/net/netfilter/nf_conntrack_buckets", encoding: .utf8)
+        let buckets = LoadCommandTests.number("buckets", in: command.output)
+        #expect(buckets != nil && buckets ?? 0 > 0, "\(limit) \(command.output)")
+    }
+
+    struct Row: CustomTestStringConvertible, Sendable {
+        var name: String
+        var script: String
+        var sentence: String
+
+        var testDescription: String { name }
+    }
+
+    @Test(
+        "an ssh that leads nowhere is said",
+        arguments: [
+            Row(
+                name: "refused", script: "echo 'Permission denied (publickey).' >&2; exit 255",
+                sentence: "ssh admin@gw ended with code 255"),
+            Row(
+                name: "a host that does not track", script: "while read w; do echo '== end'; done",
+                sentence: "admin@gw tracks no connections"),
+        ])
+    func saysWhySSHFails(_ row: Row) throws {
+        let command = try Self.run("observe ssh:admin@gw --for 1", ssh: row.script)
+        #expect(command.status == 4)
+        #expect(command.error.contains(row.sentence), "\(command.error)")
+    }
+
+    @Test("a host that falls silent is said second by second, and may come back")
+    func bearsSilence() throws {
+        // The third answer takes two seconds.
+        let script = """
+            n=0
+            while read -r word; do
+                n=$((n + 1)); [ $n = 3 ] && sleep 2
+                printf '== count\\n%s\\n== max\\n100\\n== end\\n' $n
+            done
+            """
+        let command = try Self.run("observe ssh:gw --for 6", ssh: script)
+        #expect(command.status == 0, "\(command.error)")
+        #expect(command.error.contains("second 2: gw did not answer in time"), "\(command.error)")
+        // Late answers are nobody's: the count is that of the question.
+        let last = command.output.split(separator: "\n").last?.split(separator: " ") ?? []
+        #expect(last.prefix(3) == ["6", "7", "100"], "\(command.output)")
+    }
+}
+
+/// A moment some seconds from now.
+private struct ContinuousMoment: Sendable {
+    private let deadline: UInt64
+
+    init(seconds: UInt64) {
+        deadline = DispatchTime.now().uptimeNanoseconds + seconds * 1_000_000_000
+    }
+
+    var hasPassed: Bool { DispatchTime.now().uptimeNanoseconds > deadline }
+}
