@@ -1,38 +1,8 @@
-import FlyingFox
-import FlyingSocks
 import Foundation
 import Testing
 
 /// Other hosts, as `observe`, `load` and the health probe see them.
 @Suite struct ObserveCommandTests {
-    /// Runs the command without keeping one of the few threads of asynchronous code busy: the
-    /// server it asks needs them.
-    private static func run(_ arguments: [String]) async throws -> Command {
-        try await withCheckedThrowingContinuation { continuation in
-            Thread.detachNewThread {
-                continuation.resume(with: Result { try Command.run(arguments) })
-            }
-        }
-    }
-
-    /// Serves while `body` runs, which is given the address.
-    private static func serve(
-        _ answer: @escaping @Sendable (HTTPRequest) async -> HTTPResponse,
-        _ body: (String) async throws -> Void
-    ) async throws {
-        let server = HTTPServer(address: try .inet(ip4: "127.0.0.1", port: 0))
-        await server.appendRoute("*", handler: answer)
-        let task = Task { try await server.run() }
-        try await server.waitUntilListening()
-        guard case .ip4(_, let port) = await server.listeningAddress else {
-            Issue.record("the server listens nowhere")
-            return
-        }
-        try await body("http://127.0.0.1:\(port)")
-        await server.stop()
-        _ = try? await task.value
-    }
-
     private static let exposition = """
         # TYPE node_nf_conntrack_entries gauge
         node_nf_conntrack_entries 777
@@ -41,54 +11,44 @@ import Testing
         """
 
     @Test("a node_exporter's host is watched line by line")
-    func watchesMetrics() async throws {
-        try await Self.serve { _ in
-            HTTPResponse(statusCode: .ok, body: Data(Self.exposition.utf8))
-        } _: { host in
-            let command = try await Self.run(["observe", "\(host)/metrics", "--for", "2"])
-            #expect(command.status == 0, "\(command.error)")
-            let lines = command.output.split(separator: "\n")
-            #expect(lines.count == 3, "\(command.output)")
-            let words = lines.last?.split(separator: " ") ?? []
-            #expect(words.prefix(4) == ["2", "777", "4000", "19%"])
-        }
+    func watchesMetrics() throws {
+        let server = try PageServer { _ in (200, Self.exposition) }
+        let command = try Command.run(["observe", "\(server.url)/metrics", "--for", "2"])
+        #expect(command.status == 0, "\(command.error)")
+        let lines = command.output.split(separator: "\n")
+        #expect(lines.count == 3, "\(command.output)")
+        let words = lines.last?.split(separator: " ") ?? []
+        #expect(words.prefix(4) == ["2", "777", "4000", "19%"])
     }
 
     @Test("a host that says something else, or nothing, is said")
-    func saysWhatIsMissing() async throws {
-        try await Self.serve { request in
-            request.path == "/empty"
-                ? HTTPResponse(statusCode: .ok) : HTTPResponse(statusCode: .notFound)
-        } _: { host in
-            let empty = try await Self.run(["observe", "\(host)/empty", "--for", "1"])
-            #expect(empty.status == 4)
-            #expect(empty.error.contains("found no node_nf_conntrack_entries"), "\(empty.error)")
-            let missing = try await Self.run(["observe", "\(host)/metrics", "--for", "1"])
-            #expect(missing.status == 4)
-            #expect(missing.error.contains("404"), "\(missing.error)")
-            let states = try await Self.run(["observe", "\(host)/metrics", "--states", "5"])
-            #expect(states.status == 2)
-            #expect(states.error.contains("--states"))
-        }
+    func saysWhatIsMissing() throws {
+        let server = try PageServer { path in path == "/empty" ? (200, "") : (404, "") }
+        let empty = try Command.run(["observe", "\(server.url)/empty", "--for", "1"])
+        #expect(empty.status == 4)
+        #expect(empty.error.contains("found no node_nf_conntrack_entries"), "\(empty.error)")
+        let missing = try Command.run(["observe", "\(server.url)/metrics", "--for", "1"])
+        #expect(missing.status == 4)
+        #expect(missing.error.contains("404"), "\(missing.error)")
+        let states = try Command.run(["observe", "\(server.url)/metrics", "--states", "5"])
+        #expect(states.status == 2)
+        #expect(states.error.contains("--states"))
     }
 
     @Test("a health page that turns bad stops the run")
-    func stopsForHealthPages() async throws {
-        // Good for three seconds, then not any more.
-        let end = ContinuousMoment(seconds: 3)
-        try await Self.serve { _ in
-            HTTPResponse(statusCode: end.hasPassed ? .internalServerError : .ok)
-        } _: { host in
-            // Nothing listens at the target, and nobody minds: what is asked is the page.
-            let command = try await Self.run([
-                "load", "--quick", "churn", "--target", "127.0.0.1:9", "--rate", "10/s", "--for",
-                "60s", "--observe", "none", "--health", "\(host)/ready",
-            ])
-            #expect(command.status == 5, "\(command.error)")
-            let sentence = "/ready failed 3 times in a row, at last: answered with 500"
-            #expect(command.error.contains(sentence), "\(command.error)")
-            #expect(command.output.contains("churn: "))
-        }
+    func stopsForHealthPages() throws {
+        // Good for three questions, then not any more.
+        let asked = Counter()
+        let server = try PageServer { _ in (asked.next() <= 3 ? 200 : 500, "") }
+        // Nothing listens at the target, and nobody minds: what is asked is the page.
+        let command = try Command.run([
+            "load", "--quick", "churn", "--target", "127.0.0.1:9", "--rate", "10/s", "--for",
+            "60s", "--observe", "none", "--health", "\(server.url)/ready",
+        ])
+        #expect(command.status == 5, "\(command.error)")
+        let sentence = "/ready failed 3 times in a row, at last: answered with 500"
+        #expect(command.error.contains(sentence), "\(command.error)")
+        #expect(command.output.contains("churn: "))
     }
 
     // MARK: ssh
@@ -163,15 +123,4 @@ import Testing
         let last = command.output.split(separator: "\n").last?.split(separator: " ") ?? []
         #expect(last.prefix(3) == ["6", "7", "100"], "\(command.output)")
     }
-}
-
-/// A moment some seconds from now.
-private struct ContinuousMoment: Sendable {
-    private let deadline: UInt64
-
-    init(seconds: UInt64) {
-        deadline = DispatchTime.now().uptimeNanoseconds + seconds * 1_000_000_000
-    }
-
-    var hasPassed: Bool { DispatchTime.now().uptimeNanoseconds > deadline }
 }
