@@ -136,7 +136,9 @@ let package = Package(
             swiftSettings: strict),
         .testTarget(name: "FuzzTests", dependencies: ["Fuzz"], swiftSettings: strict),
         .testTarget(
-            name: "CommandTests", dependencies: ["ctlab", "Captures"], swiftSettings: strict),
+            name: "CommandTests",
+            dependencies: ["ctlab", "Captures", "LoadGen", "LinuxCalls", "Wire"],
+            swiftSettings: strict),
         .testTarget(name: "TidyTests", swiftSettings: strict),
     ]
 )
