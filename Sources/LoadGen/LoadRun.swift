@@ -69,7 +69,8 @@ public struct LoadRun: ~Copyable {
     private var reports: [WorkerReport?]
     private var isRunning: [Bool]
     private var lost: [String] = []
-    private let origin: UInt64
+    /// The run's start on the machine's monotonic clock.
+    public let origin: UInt64
 
     /// How many processes `plan` takes: as many as its connections need descriptors.
     public static func processCount(for plan: Plan, descriptorLimit: Int) -> Int {
@@ -129,9 +130,11 @@ public struct LoadRun: ~Copyable {
     ///
     /// - Parameters:
     ///   - interruption: Once stops it cleanly, twice ends it at once.
+    ///   - turn: Called a hundred times a second, for what has to be done more often.
     ///   - tick: Told once a second; says what is wanted.
     public mutating func run(
-        interruption: borrowing Interruption, tick: (LoadTick) -> [LoadWish]
+        interruption: borrowing Interruption, turn: () -> Void = {},
+        tick: (LoadTick) -> [LoadWish]
     ) throws(LoadError) -> LoadResult {
         var wasInterrupted = false
         var seconds = 0
@@ -145,6 +148,7 @@ public struct LoadRun: ~Copyable {
                 wasInterrupted = true
                 for child in children { child.tell("stop") }
             }
+            turn()
             try gather()
             while let next = nextTick(behind: seconds) {
                 seconds = next.seconds

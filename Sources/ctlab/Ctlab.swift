@@ -33,7 +33,7 @@ struct Ctlab: ParsableCommand {
             RunCommand.self, ReplayCommand.self, VerifyCommand.self, ValidateCommand.self,
             ListCommand.self,
             LoadCommand.self, SinkCommand.self, ObserveCommand.self, CeilingCommand.self,
-            TimeoutsCommand.self, LabCommand.self, LoadWorkerCommand.self,
+            CompareCommand.self, TimeoutsCommand.self, LabCommand.self, LoadWorkerCommand.self,
         ])
 
     static func main() {

@@ -31,6 +31,13 @@ extension Node {
         configuration.tickRate.instant(ofTick: table.collector.nextRun)
     }
 
+    /// Sets when the collector's next cycle begins: its phase, which on a real machine is whatever
+    /// has gone before.
+    public mutating func beginCollecting(at moment: Instant) {
+        table.collector.nextBucket = 0
+        table.collector.nextRun = configuration.tickRate.ticks64(at: moment)
+    }
+
     /// Replaces addresses and routes; interfaces keep their numbers, so none may be missing.
     public mutating func reroute(_ interfaces: [Interface]) {
         precondition(

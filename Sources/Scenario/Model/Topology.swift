@@ -134,6 +134,11 @@ extension Scenario {
     public struct HostSettings: Sendable, Hashable {
         /// `net.ipv4.tcp_syn_retries`: 6 repeats after 1, 3, 7, 15, 31, 63 s.
         public var synRetries = 6
+        /// `net.ipv4.tcp_syn_linear_timeouts`: so many repeats of a SYN follow a second apart
+        /// before the pause doubles.
+        ///
+        /// Linux from 6.5 on has 4 (repeats after 1, 2, 3, 4, 5, 7, 11 s); 0 is what older ones do.
+        public var synLinearTimeouts = 0
         /// `net.ipv4.tcp_synack_retries`.
         public var synAckRetries = 5
         /// `net.ipv4.tcp_retries2`: repeats of a segment before the connection is given up.

@@ -3,8 +3,9 @@ import Scenario
 import Wire
 
 // TCP endpoints as connection tracking sees them: what they send, in which order, with which
-// numbers. RFC 9293 with Linux's timers: a SYN is repeated after 1, 3, 7, 15 … seconds, data after
-// the round trip plus 200 ms, doubling. Every data segment is acknowledged at once.
+// numbers. RFC 9293 with Linux's timers: a SYN is repeated after 1, 3, 7, 15 … seconds
+// (`tcp_syn_linear_timeouts` puts repeats a second apart before these), data after the round trip
+// plus 200 ms, doubling. Every data segment is acknowledged at once.
 
 /// Linux's numbers for TCP.
 enum TCPNumbers {

@@ -20,6 +20,8 @@ struct StationFacts {
     var listenerCount: UInt32 = 0
     /// `ip_local_port_range`.
     var ports: ClosedRange<UInt16> = 32768...60999
+    /// `tcp_syn_linear_timeouts`.
+    var synLinearTimeouts: UInt8 = 0
     /// `tcp_syn_retries`, `tcp_synack_retries`, `tcp_retries2`.
     var synRetries: UInt8 = 6
     var synAckRetries: UInt8 = 5

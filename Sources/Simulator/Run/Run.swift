@@ -15,6 +15,8 @@ public struct RunOptions: Sendable {
     public var listAt: Instant?
     /// Whether ctnetlink events are kept.
     public var keepsEvents = false
+    /// When the collectors begin their first cycle; `nil` is a second after the start, as after boot.
+    public var firstCollection: Instant?
 
     public init() {}
 }
@@ -65,6 +67,9 @@ public struct Run: ~Copyable {
         var builder = WorldBuilder(scenario, seed: seed)
         simulation = try builder.build()
         simulation.keepsEvents = options.keepsEvents
+        if let moment = options.firstCollection {
+            for home in simulation.trackers { home.node.beginCollecting(at: moment) }
+        }
         recorder = Recorder(simulation, groups: builder.memberNames)
         simulation.start()
         recorder.sample(&simulation)

@@ -53,6 +53,7 @@ extension WorldBuilder {
     private func apply(_ host: Scenario.HostSettings, to facts: inout StationFacts) {
         facts.ports = host.ephemeralPorts
         facts.synRetries = UInt8(clamping: host.synRetries)
+        facts.synLinearTimeouts = UInt8(clamping: host.synLinearTimeouts)
         facts.synAckRetries = UInt8(clamping: host.synAckRetries)
         facts.dataRetries = UInt8(clamping: host.dataRetries)
         facts.finTimeout = UInt64(clamping: host.finTimeout.nanoseconds)

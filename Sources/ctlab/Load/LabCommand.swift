@@ -127,21 +127,26 @@ struct LabCommand: ParsableCommand {
         @Argument(help: "A scenario: its addresses, rules, settings and workloads.")
         var scenario: String?
 
-        @Argument(parsing: .postTerminator, help: "load … or ceiling …, behind --.")
+        @Argument(
+            parsing: .postTerminator, help: "load …, ceiling …, timeouts … or compare …, behind --."
+        )
         var command: [String] = []
 
+        private static let commands = ["load", "ceiling", "timeouts", "compare"]
+
         func validate() throws {
-            if scenario != nil, command.isEmpty { return }
-            guard let first = command.first, ["load", "ceiling", "timeouts"].contains(first) else {
+            if labScenario != nil, command.isEmpty { return }
+            guard let first = command.first, Self.commands.contains(first) else {
                 throw ValidationError(
-                    "found '\(command.joined(separator: " "))', expected 'load …', 'ceiling …' or "
-                        + "'timeouts …' behind '--'")
+                    "found '\(command.joined(separator: " "))', expected "
+                        + Self.commands.map { "'\($0) …'" }.joined(separator: ", ")
+                        + " behind '--'")
             }
         }
 
         mutating func run() throws {
             var setup = try gateway.setup()
-            if let scenario { setup = try Self.setup(scenario, setup.allSettings) }
+            if let labScenario { setup = try Self.setup(labScenario, setup.allSettings) }
             guard !TextFile.exists(LabCommand.mark) else {
                 throw Failure(
                     code: .usage, text: "a lab is up already; end it first: ctlab lab down")
@@ -180,10 +185,26 @@ struct LabCommand: ParsableCommand {
             }
         }
 
+        /// The scenario behind `compare`.
+        private var comparedScenario: String? {
+            guard command.first == "compare", command.count > 1, !command[1].hasPrefix("-") else {
+                return nil
+            }
+            return command[1]
+        }
+
+        /// The scenario the lab is made from.
+        private var labScenario: String? { scenario ?? comparedScenario }
+
         private func arguments(_ lab: Lab, _ setup: LabSetup) -> [String] {
             var words = command
-            if words.isEmpty, let scenario {
-                words = ["load", scenario, "--sources", setup.clientPrefix]
+            if words.isEmpty, let scenario { words = ["load", scenario] }
+            if command.isEmpty || comparedScenario != nil, !words.contains("--sources") {
+                words += ["--sources", setup.clientPrefix]
+            }
+            if comparedScenario != nil, !words.contains("--target") {
+                // All of the server's addresses: what fans out needs them.
+                words += ["--target", "\(setup.serverPrefix):9000"]
             }
             if !words.contains("--target") { words += ["--target", "\(setup.serverAddress):9000"] }
             if !words.contains("--observe") { words += ["--observe", "netns:\(lab.gateway)"] }
