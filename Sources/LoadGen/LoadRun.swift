@@ -118,12 +118,13 @@ public struct LoadRun: ~Copyable {
         isRunning = Array(repeating: true, count: processCount)
     }
 
-    /// Slots for a share: what it expects and as much again, because not all goes as expected.
+    /// Slots for a share: what it expects and as much again, because not all goes as expected; and
+    /// enough for all attempts that wait for an answer which a full table keeps from them.
     private static func slots(for plan: Plan) -> Int {
         let isChanging = plan.workloads.contains {
             if case .held = $0.model { $0.hold == .forever } else { false }
         }
-        return isChanging ? Int.max : max(256, 2 * plan.expectedFlows)
+        return isChanging ? Int.max : max(256, 2 * plan.expectedFlows, plan.unansweredFlows)
     }
 
     /// Watches the run to its end.

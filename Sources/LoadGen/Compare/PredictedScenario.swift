@@ -125,7 +125,11 @@ public struct PredictedScenario: Sendable {
         if let ports, ports.count == 2, ports[0] > 0, ports[0] <= ports[1] {
             host.ephemeralPorts = ports[0]...ports[1]
         }
+        host.roundsTimers = true
         scenario.topology.nodes[place].host = host
+        if let hertz = settings.hertz, let rate = TickRate(hertz: hertz) {
+            scenario.topology.nodes[place].tickRate = rate
+        }
     }
 
     // MARK: Load

@@ -372,9 +372,9 @@ extension Simulation {
         // A listener's answers double their pause from the first on.
         let linear = isAnswer ? 0 : facts[station].synLinearTimeouts
         let doublings = sockets[index].retransmits - min(sockets[index].retransmits, linear)
-        sockets[index].deadline =
-            now
-            + min(TCPNumbers.firstTimeout << UInt64(doublings), TCPNumbers.longestTimeout)
+        sockets[index].deadline = handshakeDeadline(
+            station,
+            after: min(TCPNumbers.firstTimeout << UInt64(doublings), TCPNumbers.longestTimeout))
         sendSYN(index, isAnswer: isAnswer)
     }
 

@@ -25,6 +25,8 @@ struct StationFacts {
     /// `tcp_syn_retries`, `tcp_synack_retries`, `tcp_retries2`.
     var synRetries: UInt8 = 6
     var synAckRetries: UInt8 = 5
+    /// The timer wheel that repeats of a SYN wait for; `nil` fires on the nanosecond.
+    var wheel: TickRate?
     var dataRetries: UInt8 = 15
     /// `tcp_fin_timeout`, nanoseconds.
     var finTimeout: UInt64 = 60_000_000_000
