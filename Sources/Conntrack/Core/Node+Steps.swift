@@ -31,6 +31,9 @@ extension Node {
         configuration.tickRate.instant(ofTick: table.collector.nextRun)
     }
 
+    /// Whether the collector's next run begins a cycle, instead of going on with one.
+    public var isBetweenCollections: Bool { table.collector.nextBucket == 0 }
+
     /// Sets when the collector's next cycle begins: its phase, which on a real machine is whatever
     /// has gone before.
     public mutating func beginCollecting(at moment: Instant) {

@@ -7,10 +7,12 @@ public struct ComparisonBounds: Sendable, Codable, Hashable {
     public var plateau = 2.0
     public var full = 5.0
     public var drops = 10.0
+    /// Of evictions, which hang on how the processors take turns: `nil` shows and does not judge.
+    public var early: Double?
 
     public init() {}
 
-    /// Reads `plateau=2,full=5,drops=10`, any of them; the others stay as they are.
+    /// Reads `plateau=2,full=5,drops=10,early=10`, any of them; the others stay as they are.
     public init?(_ text: String) {
         for part in text.split(separator: ",", omittingEmptySubsequences: false) {
             let words = part.split(separator: "=", omittingEmptySubsequences: false)
@@ -21,6 +23,7 @@ public struct ComparisonBounds: Sendable, Codable, Hashable {
             case "plateau": plateau = percent
             case "full": full = percent
             case "drops": drops = percent
+            case "early": early = percent
             default: return nil
             }
         }
@@ -57,11 +60,11 @@ public struct ComparedFigure: Sendable, Codable, Hashable {
     /// How far the measured figure lies from the predicted one, in per cent of this; `nil` where
     /// one of them has come to pass and the other has not.
     public var errorPercent: Double?
-    /// The bound.
-    public var withinPercent: Double
+    /// The bound; `nil` is none.
+    public var withinPercent: Double?
 
     public init(
-        _ kind: Kind, predicted: Double?, measured: Double?, withinPercent: Double
+        _ kind: Kind, predicted: Double?, measured: Double?, withinPercent: Double?
     ) {
         self.kind = kind
         self.predicted = predicted
@@ -74,7 +77,10 @@ public struct ComparedFigure: Sendable, Codable, Hashable {
         }
     }
 
-    public var isWithin: Bool { errorPercent.map { $0 <= withinPercent } ?? false }
+    public var isWithin: Bool {
+        guard let withinPercent else { return true }
+        return errorPercent.map { $0 <= withinPercent } ?? false
+    }
 
     /// In per cent of what was predicted; something where nothing was predicted is all of it.
     static func error(_ measured: Double, _ predicted: Double) -> Double {
@@ -132,7 +138,7 @@ public struct Comparison: Sendable, Codable, Hashable {
         self.measured = measured
         distance = CurveDistance(predicted.count, measured.count, within: seconds)
         func figure(
-            _ kind: ComparedFigure.Kind, _ percent: Double, _ value: (TableCurve) -> Double?
+            _ kind: ComparedFigure.Kind, _ percent: Double?, _ value: (TableCurve) -> Double?
         ) -> ComparedFigure {
             ComparedFigure(
                 kind, predicted: value(predicted), measured: value(measured),
@@ -144,7 +150,7 @@ public struct Comparison: Sendable, Codable, Hashable {
             figure(.timeToFull, bounds.full) { $0.timeToFull(within: seconds) },
             figure(.drops, bounds.drops) { $0.drop.growth(from: 0, to: seconds) },
         ]
-        let evictions = figure(.earlyDrops, bounds.drops) {
+        let evictions = figure(.earlyDrops, bounds.early) {
             $0.earlyDrop.growth(from: 0, to: seconds)
         }
         if (evictions.predicted ?? 0) > 0 || (evictions.measured ?? 0) > 0 {

@@ -51,6 +51,7 @@ public struct ComparisonReport: Sendable, Codable {
     /// Seconds at which the collector's cycles began; `nil` where nobody could tell, and the
     /// prediction assumes the first a second after the start.
     public var collections: [Double]?
+    public var predictedCollections: [Double]
     public var load: Load
     public var predictedLoad: Load
     public var comparison: Comparison
@@ -60,7 +61,7 @@ public struct ComparisonReport: Sendable, Codable {
     public init(
         scenario: String, scenarioHash: String, seed: UInt64, target: String, node: String,
         settings: TargetSettings, client: TargetSettings, background: Int,
-        collections: [Double]?, load: Load, predictedLoad: Load, comparison: Comparison,
+        collections: [Double]?, predictedCollections: [Double], load: Load, predictedLoad: Load, comparison: Comparison,
         notes: [String]
     ) {
         self.scenario = scenario
@@ -72,6 +73,7 @@ public struct ComparisonReport: Sendable, Codable {
         self.client = client
         self.background = background
         self.collections = collections
+        self.predictedCollections = predictedCollections
         self.load = load
         self.predictedLoad = predictedLoad
         self.comparison = comparison
@@ -153,7 +155,8 @@ public struct ComparisonReport: Sendable, Codable {
                     + FigureText.right(Self.text(figure.predicted, figure.kind), 11)
                     + FigureText.right(Self.text(figure.measured, figure.kind), 12)
                     + FigureText.right(Self.percent(figure.errorPercent), 10)
-                    + FigureText.right(FigureText.short(figure.withinPercent) + " %", 10)
+                    + FigureText.right(
+                        figure.withinPercent.map { FigureText.short($0) + " %" } ?? "", 10)
                     + (figure.isWithin ? "" : "   outside"))
         }
         return lines
@@ -200,9 +203,12 @@ public struct ComparisonReport: Sendable, Codable {
         guard let collections else {
             return "collector: not seen (that needs root and tracefs); its phase is assumed"
         }
-        let within = collections.filter { $0 <= comparison.seconds }
-        let text = within.map { FigureText.short($0) }.joined(separator: ", ")
-        return within.isEmpty
-            ? "collector: did not come by" : "collector: came by at \(text) s"
+        return "collector: came by at \(moments(collections)), predicted "
+            + moments(predictedCollections)
+    }
+
+    private func moments(_ all: [Double]) -> String {
+        let within = all.filter { $0 <= comparison.seconds }.map { FigureText.short($0) }
+        return within.isEmpty ? "no time" : within.joined(separator: ", ") + " s"
     }
 }

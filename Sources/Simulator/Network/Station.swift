@@ -111,6 +111,8 @@ final class TrackedNode {
     private var sampler: Sampler
     /// When each collector event is due, to know a stale one.
     var collectorAt: UInt64 = .max
+    /// When its cycles began.
+    var collections: [UInt64] = []
     /// The first and the latest packet refused because the table was full, and what it held then.
     var firstRefusal: UInt64?
     var latestRefusal: UInt64?

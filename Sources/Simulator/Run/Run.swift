@@ -165,6 +165,12 @@ public struct Run: ~Copyable {
         }
     }
 
+    /// When the cycles of a node's collector began.
+    public func collections(on node: String) -> [Instant] {
+        let home = simulation.trackers.first { simulation.names[$0.station].name == node }
+        return (home?.collections ?? []).map { Instant(nanoseconds: $0) }
+    }
+
     /// What the expectations come to, in the order of the file.
     public func expectations() -> [ExpectationResult] {
         let catalogue = SeriesCatalogue(scenario)

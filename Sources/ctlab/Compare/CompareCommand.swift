@@ -105,7 +105,7 @@ struct CompareCommand: ParsableCommand {
             scenario: file.scenario.name, scenarioHash: RunOutput.hash(of: file), seed: plan.seed,
             target: targets.target, node: predicted.node, settings: settings, client: client,
             background: background, collections: measured.collections,
-            load: ComparisonReport.Load(result.flows), predictedLoad: prediction.load,
+            predictedCollections: prediction.collections, load: ComparisonReport.Load(result.flows), predictedLoad: prediction.load,
             comparison: Comparison(
                 predicted: prediction.curve, measured: measured.curve, seconds: seconds,
                 within: bounds), notes: notes)

@@ -9,6 +9,8 @@ import Wire
 struct Prediction {
     var curve: TableCurve
     var load: ComparisonReport.Load
+    /// When the collector's cycles began, in seconds.
+    var collections: [Double]
 
     /// Runs the scenario in virtual time.
     ///
@@ -44,6 +46,7 @@ struct Prediction {
         curve.states = run.listings.first { $0.node == predicted.node }.map {
             Self.states($0.entries)
         }
+        collections = run.collections(on: predicted.node).map { Double($0.nanoseconds) / 1e9 }
         load = ComparisonReport.Load([])
         for workload in run.summary(scenarioHash: "").workloads where !workload.isHidden {
             load.started += Int(clamping: workload.started)

@@ -121,6 +121,9 @@ struct LabCommand: ParsableCommand {
 
         @OptionGroup var gateway: Gateway
 
+        @Option(help: "What the namespaces' names begin with, where two labs run at a time.")
+        var name = "ctlab"
+
         @Option(help: "Sink processes: one holds about as many connections as descriptors.")
         var sinks = 1
 
@@ -135,7 +138,12 @@ struct LabCommand: ParsableCommand {
         private static let commands = ["load", "ceiling", "timeouts", "compare"]
 
         func validate() throws {
-            if labScenario != nil, command.isEmpty { return }
+            guard name.hasPrefix("ctlab"), name.count <= 40,
+                name.allSatisfy({ $0.isASCII && ($0.isLetter || $0.isNumber || $0 == "-") })
+            else {
+                throw ValidationError("--name: found '\(name)', expected ctlab, or ctlab-SOMETHING")
+            }
+            if scenario != nil, command.isEmpty { return }
             guard let first = command.first, Self.commands.contains(first) else {
                 throw ValidationError(
                     "found '\(command.joined(separator: " "))', expected "
@@ -158,7 +166,7 @@ struct LabCommand: ParsableCommand {
         private func run(_ setup: LabSetup, holding signals: borrowing Interruption?) throws {
             try LabCommand.doing {
                 let lease = try MachineLease(changing: setup.globalSettings)
-                let lab = Lab()
+                let lab = Lab(name: name)
                 try lab.up(setup)
                 defer { try? lab.down() }
                 let sinks = try lab.inside(lab.server) { () throws(LabError) in
