@@ -117,7 +117,7 @@ public struct ComparisonReport: Sendable, Codable {
         return lines + notes.map { "note: \($0)" }
     }
 
-    /// One line for a table of many comparisons; `tableHeading` stands above.
+    /// One line of a table of many comparisons: predicted, measured and error of each figure.
     public var tableLine: String {
         let columns = comparison.figures.prefix(3).map { figure in
             FigureText.right(Self.text(figure.predicted, figure.kind), 9)
@@ -127,13 +127,6 @@ public struct ComparisonReport: Sendable, Codable {
         return FigureText.left(scenario, 20) + columns.joined(separator: "  ")
             + (isWithin ? "  within" : "  OUTSIDE")
     }
-
-    public static let tableHeading =
-        FigureText.left("", 20)
-        + ["plateau", "time to full", "drops"].map {
-            FigureText.right($0, 12) + "              "
-        }.joined(separator: "   ") + "\n" + FigureText.left("scenario", 20)
-        + (0..<3).map { _ in "predicted  measured   error" }.joined(separator: "  ")
 
     private var head: [String] {
         let limit = comparison.measured.limit.points.last?.value ?? 0

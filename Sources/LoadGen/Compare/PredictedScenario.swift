@@ -154,6 +154,7 @@ public struct PredictedScenario: Sendable {
         flow.requests = .constant(1)
         flow.retry.attempts = 1
         flow.retry.connectTimeout = nil
+        flow.retry.givesUpWithReset = true
         flow.retry.timeout = Interval(nanoseconds: Int64(clamping: work.patience))
         workload.kind = .flows(flow)
         scenario.workloads[index] = workload

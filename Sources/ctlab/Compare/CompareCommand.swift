@@ -53,8 +53,12 @@ struct CompareCommand: ParsableCommand {
     @Option(help: "Worker processes; by default as many as the connections need.")
     var processes: Int?
 
-    @Option(help: "text: a picture and a table; json: everything; line: one line of a table.")
+    @Option(
+        help: "text: a picture and a table; json: everything; line: one line of a table.")
     var format = Format.text
+
+    @Option(help: ArgumentHelp("Write everything as JSON there too.", valueName: "file"))
+    var json: String?
 
     @Flag(
         inversion: .prefixedNo,
@@ -280,6 +284,14 @@ struct CompareCommand: ParsableCommand {
         case .text: for line in report.lines { Output.line(line) }
         case .json: Output.write(try report.json(isPretty: true))
         case .line: Output.line(report.tableLine)
+        }
+        if let json {
+            do {
+                try Data(report.json(isPretty: true).utf8).write(to: URL(filePath: json))
+            } catch {
+                throw Failure(
+                    code: .failed, text: "--json: cannot write \(json): \(error.localizedDescription)")
+            }
         }
         guard report.isWithin else {
             let names = report.comparison.figures.filter { !$0.isWithin }.map(\.kind.name)

@@ -34,8 +34,9 @@ struct Prediction {
             guard let series = run.recorded.series(named: "\(predicted.node).\(metric)"),
                 case .samples(let values) = series.values
             else { return Curve() }
+            // The table was listed before the last sample, which removed what had expired.
             return Curve(
-                zip(series.times, values).map {
+                zip(series.times, values).dropLast().map {
                     Curve.Point(Double($0.nanoseconds) / 1e9, $1 + offset)
                 })
         }
