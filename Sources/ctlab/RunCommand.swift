@@ -21,6 +21,11 @@ struct RunCommand: ParsableCommand {
               ctlab run scenarios/table-full-burst.yaml
               ctlab run burst.yaml --set gw.sysctl.nf_conntrack_max=131072 --seed 7
               ctlab run burst.yaml --out result --pcap gw:eth0=gw.pcap
+
+            What a node receives, by all of its interfaces, and the node itself, for 'ctlab \
+            replay' and 'ctlab verify':
+              ctlab run burst.yaml --until 5s --pcap gw=gw.pcapng --node-file gw=gw.node.yaml
+              sudo ctlab verify gw.pcapng --node gw.node.yaml
             """)
 
     enum Format: String, ExpressibleByArgument, CaseIterable {
@@ -48,9 +53,18 @@ struct RunCommand: ParsableCommand {
 
     @Option(
         help: ArgumentHelp(
-            "Write what tcpdump would see at an interface; may be repeated.",
-            valueName: "node:interface=file"))
+            """
+            Write what tcpdump would see at an interface; without an interface, all that the node \
+            receives. May be repeated.
+            """,
+            valueName: "node[:interface]=file"))
     var pcap: [String] = []
+
+    @Option(
+        help: ArgumentHelp(
+            "Write a node as it begins, as 'ctlab replay --node' takes it; may be repeated.",
+            valueName: "node=file"))
+    var nodeFile: [String] = []
 
     @Option(
         help: ArgumentHelp(
@@ -92,6 +106,7 @@ struct RunCommand: ParsableCommand {
             throw Failure(code: .usage, text: "the scenario cannot be run\n\(error)")
         }
         let captures = try openCaptures(&run)
+        try writeNodeFiles(run)
         var progress = ProgressLine(isShown: !quiet && StandardStream.error.isTerminal)
         let interruption = Interruption()
         var isInterrupted = false
@@ -105,6 +120,7 @@ struct RunCommand: ParsableCommand {
         progress.clear()
         run.finishCaptures()
         try captures.close()
+        try tellObstacles(run)
         let output = RunOutput(
             file: file, format: format, showsKernelLog: kernelLog, directory: out)
         let summary = run.summary(scenarioHash: output.hash)
@@ -171,7 +187,7 @@ struct RunCommand: ParsableCommand {
             guard let request = PcapRequest(text) else {
                 throw Failure(
                     code: .usage,
-                    text: "--pcap: found '\(text)', expected node:interface=file")
+                    text: "--pcap: found '\(text)', expected node:interface=file or node=file")
             }
             let file = try files.open(request.path)
             do {
@@ -185,7 +201,39 @@ struct RunCommand: ParsableCommand {
         return files
     }
 
+    private func writeNodeFiles(_ run: borrowing Simulator.Run) throws {
+        for text in nodeFile {
+            guard let request = PcapRequest(text), request.interface == nil else {
+                throw Failure(
+                    code: .usage, text: "--node-file: found '\(text)', expected node=file")
+            }
+            let file: NodeFileText
+            do {
+                file = try run.nodeFile(of: request.node)
+            } catch {
+                throw Failure(code: .usage, text: "--node-file: \(error)")
+            }
+            do {
+                try Data(file.text.utf8).write(to: URL(filePath: request.path))
+            } catch {
+                let reason = (error as NSError).localizedDescription
+                throw Failure(code: .failed, text: "--node-file: \(request.path): \(reason)")
+            }
+        }
+    }
+
     // MARK: After
+
+    /// Says why what a node has received does not make the same table again.
+    private func tellObstacles(_ run: borrowing Simulator.Run) throws {
+        guard !quiet else { return }
+        for request in pcap.compactMap(PcapRequest.init) where request.interface == nil {
+            for obstacle in try run.replayObstacles(of: request.node) {
+                Message.error(
+                    "\(request.path): a replay leads to another table than the run: \(obstacle)")
+            }
+        }
+    }
 
     private func finish(
         _ run: borrowing Simulator.Run, _ summary: RunSummary, _ isInterrupted: Bool
@@ -224,19 +272,19 @@ struct RunCommand: ParsableCommand {
     }
 }
 
-/// `NODE:INTERFACE=FILE`.
+/// `NODE:INTERFACE=FILE` or `NODE=FILE`.
 struct PcapRequest {
     var node: String
-    var interface: String
+    var interface: String?
     var path: String
 
     init?(_ text: String) {
-        guard let sign = text.firstIndex(of: "="),
-            let colon = text[..<sign].lastIndex(of: ":")
-        else { return nil }
-        node = String(text[..<colon])
-        interface = String(text[text.index(after: colon)..<sign])
+        guard let sign = text.firstIndex(of: "=") else { return nil }
+        let place = text[..<sign].split(separator: ":", omittingEmptySubsequences: false)
+        guard (1...2).contains(place.count), place.allSatisfy({ !$0.isEmpty }) else { return nil }
+        node = String(place[0])
+        interface = place.count == 2 ? String(place[1]) : nil
         path = String(text[text.index(after: sign)...])
-        guard !node.isEmpty, !interface.isEmpty, !path.isEmpty else { return nil }
+        guard !path.isEmpty else { return nil }
     }
 }

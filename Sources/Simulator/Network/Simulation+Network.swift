@@ -54,6 +54,11 @@ extension Simulation {
                 drop(flight, PacketFate.of(.noRoute), at: station)
                 return false
             }
+            if !captures.isEmpty {
+                tell(
+                    flight.packet, capturedAt: station, links[link].ownInterface,
+                    isIncoming: false)
+            }
             carry(flight, over: link, from: station)
             return true
         }
@@ -86,7 +91,9 @@ extension Simulation {
     /// Sends a packet out by the interface its tracker chose.
     private mutating func forward(_ flight: Flight, from station: Int) {
         let interface = flight.packet.outInterface.raw
-        if !captures.isEmpty { tell(flight.packet, capturedAt: station, interface) }
+        if !captures.isEmpty {
+            tell(flight.packet, capturedAt: station, interface, isIncoming: false)
+        }
         let first = Int(facts[station].firstLink)
         let count = Int(facts[station].linkCount)
         if count == 1 { return carry(flight, over: first, from: station) }
@@ -149,7 +156,7 @@ extension Simulation {
             let flight = flights[index]
             flights.release(index)
             if !captures.isEmpty {
-                tell(flight.packet, capturedAt: station, links[link].interface)
+                tell(flight.packet, capturedAt: station, links[link].interface, isIncoming: true)
             }
             if isOwn(flight.packet.tuple.destination, flight.packet.tuple.family, station) {
                 stats[station].local &+= 1
@@ -166,7 +173,9 @@ extension Simulation {
         flights[index].packet.health.remove(.local)
         let home = trackers[tracker]
         if !captures.isEmpty {
-            tell(flights[index].packet, capturedAt: station, links[link].interface)
+            tell(
+                flights[index].packet, capturedAt: station, links[link].interface,
+                isIncoming: true)
         }
         if home.isInstant {
             let end = home.node.receive(&flights[index].packet, at: Instant(nanoseconds: now))

@@ -111,6 +111,8 @@ final class TrackedNode {
     var firstRefusal: UInt64?
     var latestRefusal: UInt64?
     var contentsAtRefusal: TableContents?
+    /// What besides packets has first changed the node since the run began, and when.
+    private(set) var intervention: (at: UInt64, what: String)?
 
     init(_ node: consuming Node, station: Int, _ description: Scenario.Node, seed: UInt64) {
         self.node = node
@@ -119,6 +121,11 @@ final class TrackedNode {
         steering = description.steering
         cpus = Array(repeating: CPUState(), count: max(1, description.cpus))
         sampler = Sampler(seed: seed)
+    }
+
+    /// Notes that something else than a packet changes the node.
+    func isChanged(by what: String, at now: UInt64) {
+        intervention = intervention ?? (now, what)
     }
 
     /// Whether packets go through at once and never overlap.
