@@ -73,6 +73,12 @@ struct RunCommand: ParsableCommand {
     var out: String?
 
     @Option(
+        help: ArgumentHelp(
+            "How many ctnetlink messages (NEW, UPDATE, DESTROY) --out keeps, the first ones.",
+            valueName: "count"))
+    var events = 100_000
+
+    @Option(
         help: "text: a summary; json: the summary; jsonl, csv: series; openmetrics: end figures.")
     var format = Format.text
 
@@ -88,6 +94,16 @@ struct RunCommand: ParsableCommand {
     @Flag(help: "No progress, no notes.")
     var quiet = false
 
+    func validate() throws {
+        guard (0...Self.eventLimit).contains(events) else {
+            throw ValidationError(
+                "--events: found \(events), expected a number from 0 to \(Self.eventLimit)")
+        }
+    }
+
+    /// Some 2.5 GB of events.
+    private static let eventLimit = 10_000_000
+
     mutating func run() throws {
         let file = try readScenario()
         let scenario = file.scenario
@@ -97,7 +113,7 @@ struct RunCommand: ParsableCommand {
         options.seed = seed
         options.end = try until.map { try time($0, "--until") }
         options.listAt = try listAt.map { try time($0, "--list-at") }
-        options.keepsEvents = out != nil
+        options.eventLimit = out == nil ? 0 : events
 
         var run: Simulator.Run
         do {
@@ -125,6 +141,12 @@ struct RunCommand: ParsableCommand {
             file: file, format: format, showsKernelLog: kernelLog, directory: out)
         let summary = run.summary(scenarioHash: output.hash)
         try output.write(&run, summary)
+        let messages = run.eventCounts
+        if messages.leftOut > 0, !quiet {
+            Message.error(
+                "events.jsonl has the first \(messages.kept) ctnetlink messages of "
+                    + "\(UInt64(messages.kept) + messages.leftOut); --events keeps more")
+        }
         try finish(run, summary, isInterrupted)
     }
 

@@ -107,6 +107,8 @@ final class TrackedNode {
     private var sampler: Sampler
     /// When each collector event is due, to know a stale one.
     var collectorAt: UInt64 = .max
+    /// Virtual addresses and ports whose ipvs front end wants no port used again early.
+    var frontEnds: [FrontEnd] = []
     /// The first and the latest packet refused because the table was full, and what it held then.
     var firstRefusal: UInt64?
     var latestRefusal: UInt64?

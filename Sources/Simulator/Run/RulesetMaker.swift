@@ -36,8 +36,9 @@ struct RulesetMaker {
                 firstLine: $0.firstLine)
         }
         for mode in [ServiceMode.nftables, .iptables] {
+            // What ipvs translates is translated by rules here; what it does besides, in FrontEnd.
             let services = world.scenario.services.filter {
-                $0.mode.rawValue == mode.rawValue && carries(member, $0, world)
+                ($0.mode == .iptables) == (mode == .iptables) && carries(member, $0, world)
             }
             guard !services.isEmpty else { continue }
             var rules = ServiceRules(services.map { description(of: $0, endpoints) })

@@ -53,7 +53,8 @@ extension Run {
         summary.lookups = home.node.table.lookups
         summary.linksWalked = home.node.table.linksWalked
         summary.modelBytes = UInt64(home.node.tableByteCount)
-        let extensions = KernelMemory.Extensions(sysctl, isListening: home.node.isListening)
+        // Who keeps a run's messages is no listener on its machines.
+        let extensions = KernelMemory.Extensions(sysctl, isListening: false)
         let buckets = Int(sysctl.roundedBuckets)
         summary.kernelBytes = UInt64(
             KernelMemory(

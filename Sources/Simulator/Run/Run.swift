@@ -13,8 +13,8 @@ public struct RunOptions: Sendable {
     public var end: Instant?
     /// When the table is listed besides the end.
     public var listAt: Instant?
-    /// Whether ctnetlink events are kept.
-    public var keepsEvents = false
+    /// How many ctnetlink messages are kept for `Run.writeEvents`; 0: nobody listens.
+    public var eventLimit = 0
 
     public init() {}
 }
@@ -53,7 +53,7 @@ public struct Run: ~Copyable {
         listAt = options.listAt.map(\.nanoseconds)
         var builder = WorldBuilder(scenario, seed: seed)
         simulation = try builder.build()
-        simulation.keepsEvents = options.keepsEvents
+        simulation.keepEvents(limit: options.eventLimit)
         recorder = Recorder(simulation, groups: builder.memberNames)
         simulation.start()
         recorder.sample(&simulation)
