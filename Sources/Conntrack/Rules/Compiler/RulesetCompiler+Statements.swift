@@ -106,6 +106,7 @@ extension RulesetCompiler {
         let here = Expression(
             kind: .word(statement.text), position: statement.position, text: statement.text)
         let family = self.syntax.tables[table].family
+        ruleset.program.rejects = true
         graph.add(
             ChainGraph.Restricted(
                 position: statement.position, word: statement.text,

@@ -26,6 +26,8 @@ struct RuleProgram: Sendable {
     var hashes: [HashExpression] = []
     var limits: [RateLimit] = []
     var logs: [RuleLog] = []
+    /// Whether there is a `reject` in it.
+    var rejects = false
     var translations: [Translation] = []
     var timeouts: [TimeoutDefinition] = []
     var helpers: [HelperDefinition] = []
