@@ -131,11 +131,14 @@ let package = Package(
             ],
             swiftSettings: strict),
         .testTarget(
-            name: "VerifyTests", dependencies: ["Wire", "Report", "Fuzz", "Verify"],
+            name: "VerifyTests",
+            dependencies: ["Wire", "Conntrack", "Scenario", "Report", "Fuzz", "Verify"],
             swiftSettings: strict),
         .testTarget(name: "FuzzTests", dependencies: ["Fuzz"], swiftSettings: strict),
         .testTarget(
-            name: "CommandTests", dependencies: ["ctlab", "Captures"], swiftSettings: strict),
+            name: "CommandTests",
+            dependencies: ["ctlab", "Captures", "LoadGen", "LinuxCalls", "Wire"],
+            swiftSettings: strict),
         .testTarget(name: "TidyTests", swiftSettings: strict),
     ]
 )

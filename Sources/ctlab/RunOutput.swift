@@ -54,15 +54,7 @@ struct RunOutput {
 
     // MARK: Standard output
 
-    private func print(_ text: String) throws {
-        do {
-            try StandardStream.output.write(Array(text.utf8).span)
-        } catch let error where error.isReaderGone {
-            return
-        } catch {
-            throw Failure(code: .failed, text: "\(error)")
-        }
-    }
+    private func print(_ text: String) throws { try Output.write(text) }
 
     private func printRows(_ rows: ((String) -> Void) -> Void) throws {
         var gathered = ""

@@ -77,10 +77,16 @@ extension Scenario {
         ///
         /// Older kernels had narrower ones.
         public var chainLimit: ClosedRange<UInt32>?
+        /// Where a search for a free source port begins.
+        ///
+        /// Older kernels began at the port found last.
+        public var portSearchStart = PortSearchStart.random
 
         public var cpus = 1
-        /// Nanoseconds a packet spends between tracking and confirmation.
+        /// Nanoseconds a packet spends between tracking and the choice of its source.
         public var processing: Distribution = .constant(0)
+        /// Nanoseconds it spends from there to confirmation.
+        public var confirming: Distribution = .constant(0)
         public var steering: Steering = .flowHash
         public var listeners: [Listener] = []
         /// Connections that may wait for `accept`, as `min(backlog, net.core.somaxconn)`.

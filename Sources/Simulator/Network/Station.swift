@@ -103,8 +103,10 @@ struct StationNames {
 final class TrackedNode {
     var node: Node
     let station: Int
-    /// Nanoseconds a CPU works on a packet; 0: none, and packets never overlap.
+    /// Nanoseconds a CPU works on a packet up to source translation, and from there to confirmation;
+    /// both 0: packets never overlap.
     var processing: Scenario.Distribution
+    var confirming: Scenario.Distribution
     let steering: Scenario.Steering
     var cpus: [CPUState]
     private var turn = 0
@@ -122,16 +124,20 @@ final class TrackedNode {
         self.node = node
         self.station = station
         processing = description.processing
+        confirming = description.confirming
         steering = description.steering
         cpus = Array(repeating: CPUState(), count: max(1, description.cpus))
         sampler = Sampler(seed: seed)
     }
 
     /// Whether packets go through at once and never overlap.
-    var isInstant: Bool { processing == .constant(0) }
+    var isInstant: Bool { processing == .constant(0) && confirming == .constant(0) }
 
-    /// Nanoseconds a CPU works on the next packet.
+    /// Nanoseconds a CPU works on the next packet up to source translation.
     func processingTime() -> UInt64 { UInt64(sampler.draw(processing, limit: 1e12)) }
+
+    /// Nanoseconds it then works up to confirmation.
+    func confirmingTime() -> UInt64 { UInt64(sampler.draw(confirming, limit: 1e12)) }
 
     /// The CPU a packet goes to.
     func cpu(for tuple: Tuple) -> Int {

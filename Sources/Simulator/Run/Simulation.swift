@@ -76,6 +76,7 @@ struct Simulation: ~Copyable {
             switch event.kind {
             case .arrival: arrival(event)
             case .processed: processed(event)
+            case .confirmed: confirmed(event)
             case .socketTimer: socketTimer(event)
             case .flowTimer: flowTimer(event)
             case .answerDue: answerDue(event)

@@ -118,6 +118,7 @@ extension WorldBuilder {
             configuration.interfaces = interfaces(of: place, simulation.routes[place])
             configuration.sysctl = node.sysctl
             configuration.chainLimit = node.chainLimit
+            configuration.portSearchStart = node.portSearchStart
             configuration.tracking = node.tracking == .always ? .always : .auto
             configuration.ruleset = try rules.ruleset(
                 of: place, self, endpoints: endpoints(simulation.facts))

@@ -12,7 +12,8 @@ struct LabCommand: ParsableCommand {
         discussion: """
             Three network namespaces joined by veth: ctlab-client, ctlab-gw (which tracks, and \
             translates unless told otherwise) and ctlab-server. The client may send from \
-            198.18.0.0/20, the server answers on 198.18.128.0/20. Needs root, ip and nft.
+            198.18.0.0/20 and fdc7:1ab:0:1::/64, the server answers on 198.18.128.0/20 and \
+            fdc7:1ab:0:2::/64. Needs root, ip and nft.
 
             EXAMPLES
               A lab to play in:
@@ -25,6 +26,7 @@ struct LabCommand: ParsableCommand {
                 sudo ctlab lab run scenarios/burst.yaml
               One run, with everything made for it and removed after it:
                 sudo ctlab lab run --set nf_conntrack_max=4000 -- ceiling --sources 198.18.0.0/24
+                sudo ctlab lab run --loss 1% --ipv6 -- load --quick churn
             """,
         subcommands: [Up.self, Down.self, Run.self])
 
@@ -42,19 +44,50 @@ struct LabCommand: ParsableCommand {
         @Flag(help: "Track only, translate nothing.")
         var noNat = false
 
+        @Option(help: "The client's rules, a file with nftables text; a ct rule makes it track.")
+        var clientRules: String?
+
+        @Option(help: "How long a packet takes over each link, such as 5ms; needs netem.")
+        var delay: String?
+
+        @Option(help: "The share of packets each link loses, such as 1%.")
+        var loss: String?
+
         func setup() throws -> LabSetup {
             let pairs = try settings.map { try Self.pair("--set", $0) }
-            var ruleset = noNat ? LabSetup.tracking : LabSetup.masquerade
-            if let rules {
-                do {
-                    ruleset = try TextFile.read(rules)
-                } catch {
-                    throw Failure(code: .usage, text: "\(error)")
-                }
-            }
-            return LabSetup(
-                ruleset: ruleset, settings: pairs,
+            let standard = noNat ? LabSetup.tracking : LabSetup.masquerade
+            var setup = LabSetup(
+                ruleset: try rules.map(Self.text) ?? standard, settings: pairs,
                 clientSettings: try clientSettings.map { try Self.pair("--client-set", $0) })
+            setup.clientRuleset = try clientRules.map(Self.text) ?? ""
+            try addLinks(to: &setup)
+            return setup
+        }
+
+        /// Makes the links of `setup` what was asked for.
+        private func addLinks(to setup: inout LabSetup) throws(Failure) {
+            if let delay {
+                setup.delaySeconds = try OptionValue.seconds("--delay", delay)
+            }
+            if let loss {
+                setup.loss = try OptionValue.read("--loss", loss, OptionQuantity.share)
+            }
+        }
+
+        /// Adds what the options say to a scenario's lab.
+        func add(to setup: inout LabSetup) throws {
+            setup.add(try settings.map { try Self.pair("--set", $0) })
+            setup.add(clientSettings: try clientSettings.map { try Self.pair("--client-set", $0) })
+            if let clientRules { setup.clientRuleset = try Self.text(clientRules) }
+            try addLinks(to: &setup)
+        }
+
+        private static func text(_ path: String) throws(Failure) -> String {
+            do throws(SystemCallError) {
+                return try TextFile.read(path)
+            } catch {
+                throw Failure(code: .usage, text: "\(error)")
+            }
         }
 
         private static func pair(
@@ -93,7 +126,7 @@ struct LabCommand: ParsableCommand {
                 _ = try FileDescriptor(opening: LabCommand.mark, for: .create)
             }
             let lab = Lab()
-            Output.line("lab: \(lab.client), \(lab.gateway) and \(lab.server) are up")
+            try Output.line("lab: \(lab.client), \(lab.gateway) and \(lab.server) are up")
         }
     }
 
@@ -119,6 +152,9 @@ struct LabCommand: ParsableCommand {
                 put back afterwards, also after a crash: by whatever run comes next.
                 """)
 
+        /// What can be run in a lab.
+        private static let commands = ["load", "ceiling", "timeouts", "early-drop", "compare"]
+
         @OptionGroup var gateway: Gateway
 
         @Option(help: "What the namespaces' names begin with, where two labs run at a time.")
@@ -126,6 +162,9 @@ struct LabCommand: ParsableCommand {
 
         @Option(help: "Sink processes: one holds about as many connections as descriptors.")
         var sinks = 1
+
+        @Flag(help: "Load the server's IPv6 address.")
+        var ipv6 = false
 
         @Argument(help: "A scenario: its addresses, rules, settings and workloads.")
         var scenario: String?
@@ -135,9 +174,10 @@ struct LabCommand: ParsableCommand {
         )
         var command: [String] = []
 
-        private static let commands = ["load", "ceiling", "timeouts", "compare"]
-
         func validate() throws {
+            if ipv6, labScenario != nil {
+                throw ValidationError("found --ipv6 and a scenario, expected one of them")
+            }
             guard name.hasPrefix("ctlab"), name.count <= 40,
                 name.allSatisfy({ $0.isASCII && ($0.isLetter || $0.isNumber || $0 == "-") })
             else {
@@ -146,15 +186,20 @@ struct LabCommand: ParsableCommand {
             if scenario != nil, command.isEmpty { return }
             guard let first = command.first, Self.commands.contains(first) else {
                 throw ValidationError(
-                    "found '\(command.joined(separator: " "))', expected "
-                        + Self.commands.map { "'\($0) …'" }.joined(separator: ", ")
-                        + " behind '--'")
+                    "found '\(command.joined(separator: " "))', expected one of "
+                        + "\(Self.commands.joined(separator: ", ")) behind '--'")
             }
         }
 
         mutating func run() throws {
             var setup = try gateway.setup()
-            if let labScenario { setup = try Self.setup(labScenario, setup.allSettings) }
+            if let labScenario {
+                setup = try Self.setup(labScenario)
+                try gateway.add(to: &setup)
+                if setup.hasScenarioDelays, setup.delaySeconds == 0 {
+                    Message.error("the links' delays are left out; --delay gives every link one")
+                }
+            }
             guard !TextFile.exists(LabCommand.mark) else {
                 throw Failure(
                     code: .usage, text: "a lab is up already; end it first: ctlab lab down")
@@ -179,13 +224,9 @@ struct LabCommand: ParsableCommand {
             }
         }
 
-        private static func setup(
-            _ path: String, _ settings: [(name: String, value: String)]
-        ) throws -> LabSetup {
+        private static func setup(_ path: String) throws -> LabSetup {
             do {
-                var setup = try LabSetup(try ScenarioFile.read(path).scenario)
-                setup.add(settings)
-                return setup
+                return try LabSetup(try ScenarioFile.read(path).scenario)
             } catch let error as ScenarioPlanError {
                 throw Failure(code: .usage, text: "lab: \(path)\n\(error)")
             } catch {
@@ -207,14 +248,15 @@ struct LabCommand: ParsableCommand {
         private func arguments(_ lab: Lab, _ setup: LabSetup) -> [String] {
             var words = command
             if words.isEmpty, let scenario { words = ["load", scenario] }
-            if command.isEmpty || comparedScenario != nil, !words.contains("--sources") {
-                words += ["--sources", setup.clientPrefix]
-            }
             if comparedScenario != nil, !words.contains("--target") {
                 // All of the server's addresses: what fans out needs them.
                 words += ["--target", "\(setup.serverPrefix):9000"]
             }
-            if !words.contains("--target") { words += ["--target", "\(setup.serverAddress):9000"] }
+            if labScenario != nil, !words.contains("--sources") {
+                words += ["--sources", setup.clientPrefix]
+            }
+            let server = ipv6 ? "[\(Lab.serverIPv6)]" : setup.serverAddress
+            if !words.contains("--target") { words += ["--target", "\(server):9000"] }
             if !words.contains("--observe") { words += ["--observe", "netns:\(lab.gateway)"] }
             return words
         }
