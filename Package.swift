@@ -126,7 +126,7 @@ let package = Package(
         .testTarget(
             name: "LoadGenTests",
             dependencies: [
-                "Wire", "LinuxCalls", "LoadGen",
+                "Wire", "Conntrack", "Scenario", "LinuxCalls", "LoadGen",
                 .product(name: "Histogram", package: "hdrhistogram-swift"),
             ],
             swiftSettings: strict),
