@@ -325,8 +325,9 @@ extension Simulation {
         message.sender = .max
         packetCount &+= 1
         stats[home.station].sent &+= 1
+        stats[home.station].answers &+= 1
         switch answer.end.verdict {
-        case .forwarded: forward(message, from: home.station)
+        case .forwarded: forward(flights.insert(message), from: home.station)
         case .local: arrive(message, at: home.station)
         case .dropped:
             if let reason = answer.end.reason {
