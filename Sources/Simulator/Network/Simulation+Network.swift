@@ -325,6 +325,7 @@ extension Simulation {
         message.sender = .max
         packetCount &+= 1
         stats[home.station].sent &+= 1
+        stats[home.station].answers &+= 1
         switch answer.end.verdict {
         case .forwarded: forward(flights.insert(message), from: home.station)
         case .local: arrive(message, at: home.station)

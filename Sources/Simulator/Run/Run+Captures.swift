@@ -80,12 +80,12 @@ extension Run {
         if node.savedTable != nil || !node.initialEntries.isEmpty {
             obstacles.append("\(name) began with entries in its table")
         }
-        if simulation.stats[station].sent > 0 {
-            obstacles.append(
-                "\(name) sent \(simulation.stats[station].sent) packets of its own")
-        }
+        let own = simulation.stats[station].sent - simulation.stats[station].answers
+        if own > 0 { obstacles.append("\(name) sent \(own) packets of its own") }
         if !home.isInstant { obstacles.append("packets overlapped on \(name)'s CPUs") }
-        if node.chainLimit != nil { obstacles.append("\(name) has a chain limit of its own") }
+        if node.chainLimit != nil || node.portSearchStart != NodeConfiguration().portSearchStart {
+            obstacles.append("\(name) has limits that no node file knows")
+        }
         if let change = home.intervention {
             let seconds = Double(change.at / 1_000_000) / 1000
             obstacles.append("\(name) was changed by \(change.what) at \(seconds) s")
