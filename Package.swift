@@ -131,7 +131,8 @@ let package = Package(
             ],
             swiftSettings: strict),
         .testTarget(
-            name: "VerifyTests", dependencies: ["Wire", "Report", "Fuzz", "Verify"],
+            name: "VerifyTests",
+            dependencies: ["Wire", "Conntrack", "Scenario", "Report", "Fuzz", "Verify"],
             swiftSettings: strict),
         .testTarget(name: "FuzzTests", dependencies: ["Fuzz"], swiftSettings: strict),
         .testTarget(

@@ -108,7 +108,29 @@ enum RuleMaker {
             "tcp dport 443 reject with tcp reset", "udp dport 123 reject",
             "tcp dport 80 tcp flags fin reject with tcp reset",
             "tcp flags rst reject with tcp reset", "tcp sport 80 reject with tcp reset",
-            "\(name) dport 22 reject",
+            "\(name) dport 22 reject", "\(name) sport 80 reject",
+            "\(name) dport 443 reject with icmpx type admin-prohibited",
+            "ip saddr 10.0.0.3 reject with icmp type host-prohibited",
+            "ip6 saddr fd00::2 reject with icmpv6 type policy-fail",
+            "icmp type echo-request reject with icmp type net-prohibited",
+            "meta l4proto icmpv6 reject with icmpv6 type reject-route",
+            "meta l4proto icmp reject with icmp type prot-unreachable",
+            "meta l4proto { 47, 50, 132, 136 } reject with icmpx type host-unreachable",
+            "meta l4proto tcp reject with tcp reset", "meta l4proto udp reject",
+            "meta length > 600 reject with icmpx type no-route",
+        ]
+        let refusing = [
+            "ct state invalid reject", "ct state new \(name) dport 80 reject",
+            "ct state invalid tcp flags ack reject with tcp reset",
+            "ct state established tcp flags psh reject with tcp reset",
+            "ct direction reply udp sport 53 reject",
+        ]
+        // What the machine itself sends are the answers.
+        let answering = [
+            "ct state related drop", "ct state invalid drop", "tcp flags rst drop",
+            "icmp type destination-unreachable drop", "ct direction original drop",
+            "ct state related ct mark set 9", "ip6 nexthdr icmpv6 accept", "tcp flags rst reject",
+            "oifname \"wan\" ct state related,invalid accept", "ct status dnat drop",
         ]
         let raw = [
             "udp dport 123 notrack", "\(name) dport 443 notrack", "ip saddr 10.0.0.3 notrack",
@@ -119,10 +141,13 @@ enum RuleMaker {
             ("prerouting priority -450", stateless),
             ("prerouting priority raw", raw + stateless),
             ("prerouting priority mangle", tracked + stateless),
+            ("prerouting priority \(dice.pick(["-420", "raw", "-160", "-50"]))", rejecting),
             ("forward priority filter", tracked + tracked + stateless + rejecting),
+            ("forward priority 10", rejecting + refusing),
+            ("output priority \(dice.pick(["raw", "-150", "filter"]))", answering),
             ("postrouting priority 50", tracked + stateless),
             ("postrouting priority 150", tracked + stateless),
-            ("input priority filter", tracked + stateless + rejecting),
+            ("input priority filter", tracked + stateless + rejecting + refusing),
         ]
         var lines: [String] = []
         for (index, (place, rules)) in chains.enumerated() where dice.oneIn(3) {

@@ -164,7 +164,8 @@ public struct LiveRouter: ~Copyable {
         let keys = PacketKeys(packet, &fragments)
         var outcome = PacketOutcome(
             packet: number, time: Self.timeText(traceTime), state: sight.state,
-            verdict: output.isEmpty ? sight.hasArrived ? "local" : "dropped" : "forwarded")
+            verdict: output.isEmpty || sight.isAnswered
+                ? sight.hasArrived ? "local" : "dropped" : "forwarded")
         outcome.ingress = organs.devices.names[interface]
         outcome.tuple = keys.own.map {
             var record = $0.record
@@ -173,7 +174,10 @@ public struct LiveRouter: ~Copyable {
         }
         outcome.direction = sight.direction
         outcome.invalidReasons = sight.remarks.isEmpty ? nil : sight.remarks
-        outcome.out = output.isEmpty ? nil : output
+        if !output.isEmpty {
+            // A packet that a rule refuses goes nowhere itself.
+            if sight.isAnswered { outcome.answers = output } else { outcome.out = output }
+        }
         outcome.events = events.isEmpty ? nil : events
         outcome.counters = KernelCounters.changes(from: reading, to: after)
         let destroyed = events.count { $0.type == "DESTROY" }
@@ -275,6 +279,8 @@ struct WatchedPath {
     private(set) var state = "none"
     private(set) var direction: String?
     private(set) var hasArrived = false
+    /// Whether a `reject` rule has answered it.
+    private(set) var isAnswered = false
     /// The tracker's own texts.
     private(set) var remarks: [String] = []
     /// What the rules before the tracker laid down.
@@ -290,6 +296,8 @@ struct WatchedPath {
                 if state == "none", zones == nil { zones = named }
             } else if message == WatchRules.Prefix.arrival {
                 hasArrived = true
+            } else if message == WatchRules.Prefix.answer {
+                isAnswered = true
             } else if message.hasPrefix(WatchRules.Prefix.mark) {
                 let words = message.dropFirst(WatchRules.Prefix.mark.count).split(separator: " ")
                 guard state == "none", let word = words.first else { continue }

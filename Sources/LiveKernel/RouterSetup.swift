@@ -48,6 +48,9 @@ enum RouterSetup {
         ("net.ipv6.conf.default.autoconf", "0"),
         ("net.ipv6.conf.default.router_solicitations", "0"),
         ("net.ipv6.conf.default.addr_gen_mode", "1"),
+        // Every `reject` is answered, however many there are.
+        ("net.ipv4.icmp_ratemask", "0"),
+        ("net.ipv6.icmp.ratelimit", "0"),
         ("net.ipv6.conf.all.forwarding", "1"),
         ("net.ipv6.conf.default.forwarding", "1"),
     ]
@@ -169,7 +172,8 @@ enum RouterSetup {
         try load(families.map(WatchRules.arrivals).joined(), with: tools)
         if !node.ruleset.isEmpty { try load(ZoneWatch.watched(node.ruleset), with: tools) }
         let classes = try classes(node, with: tools)
-        try load(WatchRules.silence + classes, with: tools)
+        let hasRoutes = node.interfaces.contains(where: \.isDefault)
+        try load(WatchRules.silence(hasRoutes: hasRoutes) + classes, with: tools)
     }
 
     /// Puts the node's rules in the place of those it had, and ours around them anew.

@@ -1,10 +1,13 @@
 // The rules we add to a node's own: they see and say, and change nothing.
 //
-// `silence` keeps the machine's own stack quiet: what it would answer is dropped at OUTPUT before
-// the tracker sees it, so that both arms see the same packets. `classes` names each packet's class
+// `silence` keeps the machine's own stack quiet: what it would say by itself is dropped at OUTPUT
+// before the tracker sees it, so that both arms see the same packets. What `reject` rules answer
+// looks like what the stack says to packets it cannot deliver; those never reach it, because they
+// end behind the last hook. `classes` names each packet's class
 // right behind the tracker's place (priority -200), where it is fixed for the whole path
 // (spec policy.md §3.1). `arrivals` stands behind everything at INPUT, confirmation included, so
-// that it must be loaded before whatever registers the tracker. All of it is in tables of our own.
+// that it must be loaded before whatever registers the tracker. An answer to the machine itself
+// comes back over `lo`; nothing is said of it. All of it is in tables of our own.
 
 enum WatchRules {
     /// The log group of the watch rules: high, so that a node's own rules do not hit it.
@@ -16,6 +19,7 @@ enum WatchRules {
         static let arrival = "ctlab:local"
         static let unwatched = "ctlab:none"
         static let zone = "ctlab:zone"
+        static let answer = "ctlab:answer"
     }
 
     /// Whether a line of a listing begins one of our tables that stay when rules are replaced.
@@ -30,12 +34,26 @@ enum WatchRules {
         return words.count > 2 && words[0] == "table" && names.contains { $0 == words[2] }
     }
 
-    static let silence = """
-        table inet ctlab_silence {
-            chain output { type filter hook output priority -400; policy drop; }
-        }
+    /// - Parameter hasRoutes: Whether there is a route to everywhere: without one the stack says so
+    ///   of packets it cannot forward, as a rule might of packets it refuses.
+    static func silence(hasRoutes: Bool) -> String {
+        let codes = hasRoutes ? "0-3, 9, 10, 13" : "2, 3, 9, 10, 13"
+        let codes6 = hasRoutes ? "0, 1, 3-6" : "1, 3-6"
+        return """
+            table inet ctlab_silence {
+                chain output {
+                    type filter hook output priority -400; policy drop;
+                    tcp flags & rst == rst goto answers
+                    icmp type destination-unreachable icmp code { \(codes) } goto answers
+                    icmpv6 type destination-unreachable icmpv6 code { \(codes6) } goto answers
+                }
+                chain answers {
+                    log prefix "\(Prefix.answer)" group \(logGroup) accept
+                }
+            }
 
-        """
+            """
+    }
 
     /// Says the class of each packet of `family`: `ip` or `ip6`.
     ///
@@ -52,21 +70,24 @@ enum WatchRules {
         ]
         return chain(
             "classes", of: family, hook: "prerouting", priority: "-199",
-            rules: rows.map { "\($0.0) log prefix \"ctlab:\($0.1)\" group \(logGroup) accept" })
+            rules: rows.map {
+                "iifname != \"lo\" \($0.0) log prefix \"ctlab:\($0.1)\" group \(logGroup) accept"
+            })
     }
 
     /// As `classes` for a family that is not tracked: asking for the state would change that.
     static func passages(_ family: String) -> String {
         chain(
             "classes", of: family, hook: "prerouting", priority: "-199",
-            rules: ["log prefix \"\(Prefix.unwatched)\" group \(logGroup)"])
+            rules: ["iifname != \"lo\" log prefix \"\(Prefix.unwatched)\" group \(logGroup)"])
     }
 
-    /// Says that a packet of `family` reached this machine itself.
+    /// Says that a packet of `family` reached this machine itself, and ends its way: the machine's
+    /// own stack has nothing to say to it.
     static func arrivals(_ family: String) -> String {
         chain(
             "arrivals", of: family, hook: "input", priority: "2147483647",
-            rules: ["log prefix \"\(Prefix.arrival)\" group \(logGroup)"])
+            rules: ["iifname != \"lo\" log prefix \"\(Prefix.arrival)\" group \(logGroup) drop"])
     }
 
     private static func chain(

@@ -75,7 +75,8 @@ public struct LoadRun: ~Copyable {
     private var reports: [WorkerReport?]
     private var isRunning: [Bool]
     private var lost: [String] = []
-    private let origin: UInt64
+    /// The run's start on the machine's monotonic clock.
+    public let origin: UInt64
     private var health: HealthProbe?
     /// When a process that has not ended is ended: it hangs.
     private var deadline: UInt64
@@ -130,21 +131,24 @@ public struct LoadRun: ~Copyable {
         deadline = origin + plan.duration + plan.grace + overtime
     }
 
-    /// Slots for a share: what it expects and as much again, because not all goes as expected.
+    /// Slots for a share: what it expects and as much again, because not all goes as expected; and
+    /// enough for all attempts that wait for an answer which a full table keeps from them.
     private static func slots(for plan: Plan) -> Int {
         let isChanging = plan.workloads.contains {
             if case .held = $0.model { $0.hold == .forever } else { false }
         }
-        return isChanging ? Int.max : max(256, 2 * plan.expectedFlows)
+        return isChanging ? Int.max : max(256, 2 * plan.expectedFlows, plan.unansweredFlows)
     }
 
     /// Watches the run to its end.
     ///
     /// - Parameters:
     ///   - interruption: Once stops it cleanly, twice ends it at once.
+    ///   - turn: Called a hundred times a second, for what has to be done more often.
     ///   - tick: Told once a second; says what is wanted.
     public mutating func run(
-        interruption: borrowing Interruption, tick: (LoadTick) -> [LoadWish]
+        interruption: borrowing Interruption, turn: () -> Void = {},
+        tick: (LoadTick) -> [LoadWish]
     ) throws(LoadError) -> LoadResult {
         var wasInterrupted = false
         var healthFailure: String?
@@ -164,6 +168,7 @@ public struct LoadRun: ~Copyable {
                 stop()
             }
             if MonotonicClock.now() > deadline { endHanging() }
+            turn()
             try gather()
             while let next = nextTick(behind: seconds) {
                 seconds = next.seconds

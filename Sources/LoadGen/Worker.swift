@@ -72,7 +72,7 @@ public struct Worker: ~Copyable {
         datagramSockets = ranges
         wheel = TimerWheel(slotCount: slotCount, now: origin)
         lanes = plan.workloads.enumerated().map {
-            Lane($1, seed: plan.seed &+ UInt64($0) &* 0x1234_5678_9ABC_DEF1, origin: origin)
+            Lane($1, seed: plan.seed(ofWorkload: $0), origin: origin)
         }
         free = (0..<slotCount).reversed().map { Int32($0) }
         phases = Array(repeating: .free, count: slotCount)

@@ -31,11 +31,8 @@ public struct OutcomeRecorder: Sendable {
         outcome.reason = delivery.reason?.rawValue
         if !journal.remarks.isEmpty { outcome.invalidReasons = journal.remarks.map(\.line) }
         outcome.hook = delivery.rule.map(describe)
-        if !delivery.out.isEmpty {
-            outcome.out = delivery.out.map {
-                OutputRecord(interface: name($0.interface) ?? "", bytes: Self.hex($0.bytes))
-            }
-        }
+        outcome.out = records(delivery.out)
+        outcome.answers = records(delivery.answers)
         outcome.payload = delivery.payload.map {
             PayloadRecord(
                 before: String(decoding: $0.before, as: UTF8.self),
@@ -45,6 +42,14 @@ public struct OutcomeRecorder: Sendable {
         outcome.entry = delivery.entry.map { record($0) }
         if journal.removedCount > 0 { outcome.evicted = journal.removedCount }
         return outcome
+    }
+
+    /// Packets that left; `nil` for none.
+    private func records(_ transmissions: [Transmission]) -> [OutputRecord]? {
+        guard !transmissions.isEmpty else { return nil }
+        return transmissions.map {
+            OutputRecord(interface: name($0.interface) ?? "", bytes: Self.hex($0.bytes))
+        }
     }
 
     /// The events written down since the journal was last emptied; `nil` for none.

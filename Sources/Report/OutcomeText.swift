@@ -33,6 +33,9 @@ public struct OutcomeText: Sendable {
             words.append(coloured("(\(reason)\(place))", .alarm))
         }
         if let translation = Self.translation(outcome) { words.append("as \(translation)") }
+        for answer in outcome.answers ?? [] {
+            words.append("answered by \(answer.interface): \(AnswerText.words(answer.bytes))")
+        }
         if let payload = outcome.payload {
             words.append("saying \"\(payload.after)\" for \"\(payload.before)\"")
         }

@@ -61,6 +61,7 @@ extension PacketOutcome: JSONWritable {
             json.member("invalid_reason", invalidReasons)
             json.member("hook", hook)
             json.member("out", out)
+            json.member("answers", answers)
             json.member("payload", payload)
             json.member("events", events)
             json.key("entry")

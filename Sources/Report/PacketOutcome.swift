@@ -24,6 +24,8 @@ public struct PacketOutcome: Codable, Sendable, Hashable {
     /// For a rule drop: hook, chain and line that decided.
     public var hook: String?
     public var out: [OutputRecord]?
+    /// What the machine itself sent because a rule refused the packet.
+    public var answers: [OutputRecord]?
     /// What a helper changed in the payload.
     public var payload: PayloadRecord?
     public var events: [EventRecord]?
@@ -46,7 +48,8 @@ public struct PacketOutcome: Codable, Sendable, Hashable {
     }
 
     enum CodingKeys: String, CodingKey {
-        case packet, time, tuple, state, direction, verdict, reason, hook, out, payload, events
+        case packet, time, tuple, state, direction, verdict, reason, hook, out, answers
+        case payload, events
         case entry, counters, evicted, before
         case ingress = "in"
         case invalidReasons = "invalid_reason"

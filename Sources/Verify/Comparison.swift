@@ -58,7 +58,10 @@ public struct Comparison: Sendable {
                 compareEntries(expected.entry, found.entry, "entry", &list)
             }
         }
-        compareOutput(expected.out ?? [], found.out ?? [], &list)
+        compareOutput(.output, expected.out ?? [], found.out ?? [], &list)
+        compareOutput(
+            .answers, AnswerNumbers.without(expected.answers ?? []),
+            AnswerNumbers.without(found.answers ?? []), &list)
         compareCounters(expected, found, &list)
         return list.differences
     }
@@ -148,13 +151,13 @@ public struct Comparison: Sendable {
     }
 
     private func compareOutput(
-        _ expected: [OutputRecord], _ found: [OutputRecord], _ list: inout DifferenceList
+        _ kind: Difference.Kind, _ expected: [OutputRecord], _ found: [OutputRecord], _ list: inout DifferenceList
     ) {
         guard expected != found else { return }
         let isSame = pairs.areEquivalent(
             FragmentNumbers.renumbered(expected), FragmentNumbers.renumbered(found))
         guard !isSame else { return }
-        list.add(.output, expected: EntryText.lines(expected), found: EntryText.lines(found))
+        list.add(kind, expected: EntryText.lines(expected), found: EntryText.lines(found))
     }
 
     private mutating func compareCounters(

@@ -9,6 +9,7 @@ public struct Difference: Sendable, Hashable {
         case direction
         case remarks = "invalid_reason"
         case output = "output bytes"
+        case answers = "answers of reject rules"
         case entry = "entry"
         case entryTuples = "entry tuples"
         case entryStatus = "entry status"

@@ -97,6 +97,43 @@ public enum IPv4Options {
         IPv4Header.setChecksum(in: &packet)
     }
 
+    /// The options of an ICMP error about a packet whose options routing has filled in.
+    ///
+    /// A record route and a timestamp come back, in this order, and go on being filled in; nothing
+    /// else does.
+    public static func answering(
+        _ packet: [UInt8], from source: Address, millisecondsOfDay: UInt32
+    ) -> [UInt8] {
+        var header = Array(packet.prefix(IPv4Header.minimumByteCount))
+        guard header.count == IPv4Header.minimumByteCount else { return [] }
+        for wanted in [recordRoute, timestamp] {
+            if let option = option(wanted, in: packet) { header += packet[option] }
+        }
+        guard header.count > IPv4Header.minimumByteCount else { return [] }
+        header += [UInt8](repeating: 0, count: (4 - header.count % 4) % 4)
+        header[0] = 0x40 | UInt8(header.count / 4)
+        forward(&header, from: source, millisecondsOfDay: millisecondsOfDay)
+        return Array(header.dropFirst(IPv4Header.minimumByteCount))
+    }
+
+    /// Where the first option of a type stands.
+    private static func option(_ wanted: UInt8, in packet: [UInt8]) -> Range<Int>? {
+        let end = min(Int(packet[0] & 0xf) * 4, packet.count)
+        var index = IPv4Header.minimumByteCount
+        while index < end, packet[index] != endOfList {
+            if packet[index] == noOperation {
+                index += 1
+                continue
+            }
+            guard index + 1 < end, packet[index + 1] >= 2, index + Int(packet[index + 1]) <= end
+            else { return nil }
+            let length = Int(packet[index + 1])
+            if packet[index] == wanted { return index..<index + length }
+            index += length
+        }
+        return nil
+    }
+
     /// Where the pointer of the option at `index` points, if `byteCount` bytes fit there.
     private static func room(
         in packet: [UInt8], _ index: Int, _ length: Int, for byteCount: Int

@@ -33,7 +33,8 @@ struct Ctlab: ParsableCommand {
             RunCommand.self, ReplayCommand.self, VerifyCommand.self, ValidateCommand.self,
             ListCommand.self,
             LoadCommand.self, SinkCommand.self, ObserveCommand.self, CeilingCommand.self,
-            TimeoutsCommand.self, EarlyDropCommand.self, LabCommand.self, LoadWorkerCommand.self,
+            CompareCommand.self, TimeoutsCommand.self, EarlyDropCommand.self, LabCommand.self,
+            LoadWorkerCommand.self,
         ])
 
     static func main() {

@@ -13,7 +13,9 @@ struct RunOutput {
     let directory: String?
 
     /// FNV-1a over the file's text and what was set besides.
-    var hash: String {
+    var hash: String { Self.hash(of: file) }
+
+    static func hash(of file: ScenarioFile) -> String {
         var hash: UInt64 = 0xcbf2_9ce4_8422_2325
         let text = file.text + file.overrides.map { "\n\($0)" }.joined()
         for byte in text.utf8 { hash = (hash ^ UInt64(byte)) &* 0x0000_0100_0000_01b3 }

@@ -31,7 +31,7 @@ extension Node {
         let now = moment(now)
         let end = begin(&packet, at: now) ?? finish(&packet, bytes, arrived, layout, at: now)
         letGo(&packet)
-        transit.bytes.removeAll(keepingCapacity: true)
+        transit.forget()
         var delivery = report(end, arrived, packet, at: now)
         if end.verdict == .forwarded {
             let output = [UInt8](copying: bytes.extracting(0..<Int(arrived.networkByteCount)))
@@ -89,6 +89,7 @@ extension Node {
         let datagramTuple = reassembly.tuple(of: fragment, bytes)
         if let end = run(steps.lowerBound..<station, .prerouting, &packet, at: now) {
             letGo(&packet)
+            transit.forget()
             return report(end, fragment, packet, at: now)
         }
         switch reassembly.take(bytes, at: now.instant) {
@@ -110,6 +111,8 @@ extension Node {
         localFragment fragment: Packet, _ bytes: Span<UInt8>, at now: Moment
     ) -> Delivery {
         var packet = fragment
+        defer { transit.forget() }
+        keep(bytes, fragment, PacketLayout())
         let prerouting = plan.range(of: .prerouting, .ipv4)
         if let end = run(prerouting, .prerouting, &packet, at: now) {
             return report(end, fragment, packet, at: now)
@@ -125,6 +128,7 @@ extension Node {
         whole.inInterface = packet.inInterface
         whole.mark = packet.mark
         let arrived = whole
+        keep(datagram.bytes.span, arrived, layout)
         let end = route(&whole, at: now) ?? finish(&whole, at: now)
         return report(end, arrived, whole, at: now)
     }
@@ -149,7 +153,7 @@ extension Node {
             run(station + 1..<steps.upperBound, .prerouting, &packet, at: now)
             ?? route(&packet, at: now) ?? finish(&packet, at: now)
         letGo(&packet)
-        transit.bytes.removeAll(keepingCapacity: true)
+        transit.forget()
         var delivery = report(end, fragment, packet, at: now)
         if end.verdict == .forwarded {
             let output = [UInt8](copying: bytes.extracting(0..<Int(fragment.networkByteCount)))
@@ -185,7 +189,7 @@ extension Node {
             ?? route(&whole, at: now)
             ?? finish(&whole, datagram.bytes.span, arrived, layout, at: now)
         letGo(&whole)
-        transit.bytes.removeAll(keepingCapacity: true)
+        transit.forget()
         var delivery = report(end, arrived, whole, at: now)
         if end.verdict == .forwarded {
             depart(
@@ -274,10 +278,13 @@ extension Node {
 
     private func fillOptions(of packet: inout [UInt8], _ sent: Packet, at now: Moment) {
         let egress = primaryAddress(of: sent.outInterface, .ipv4) ?? .zero
+        IPv4Options.forward(&packet, from: egress, millisecondsOfDay: millisecondsOfDay(now))
+    }
+
+    /// What an IPv4 timestamp option takes down.
+    func millisecondsOfDay(_ now: Moment) -> UInt32 {
         let time = configuration.epochNanoseconds &+ now.instant.nanoseconds
-        IPv4Options.forward(
-            &packet, from: egress,
-            millisecondsOfDay: UInt32(time / 1_000_000 % 86_400_000))
+        return UInt32(time / 1_000_000 % 86_400_000)
     }
 
     /// What is told about a packet: how it ended, and what a lookup of it finds now.
@@ -288,6 +295,11 @@ extension Node {
             verdict: end.verdict, info: packet.info, inInterface: arrived.inInterface)
         delivery.reason = end.reason
         delivery.rule = end.rule
+        if end.reason == .rejected {
+            delivery.answers = answers.filter { $0.end.verdict == .forwarded }.map {
+                Transmission(interface: $0.packet.outInterface, bytes: $0.bytes)
+            }
+        }
         if !arrived.health.contains(.noTuple) { delivery.tuple = arrived.tuple }
         delivery.entry = entry(of: arrived, packet.template.zones, at: now)
         return delivery

@@ -3,9 +3,9 @@ internal import Wire
 // The path of a packet the node itself sends: OUTPUT, POSTROUTING, and for one of its own addresses
 // back in through PREROUTING and INPUT. Spec policy.md §1, nat.md §2.
 //
-// The node has no sockets: what it sends is what the caller hands over. Nothing here answers a
-// packet, picks a source address, cuts a datagram before OUTPUT, or routes a second time because a
-// rule of a `route` chain changed the mark.
+// The node has no sockets: what it sends is what the caller hands over, and what `reject` rules
+// answer (Node+Answers). Nothing here picks a source address, cuts a datagram before OUTPUT, or
+// routes a second time because a rule of a `route` chain changed the mark.
 
 extension Node {
     /// Takes a packet of the node's own through the whole path.
@@ -34,6 +34,7 @@ extension Node {
         else { return refused(bytes, InterfaceIndex.none, at: moment(now)) }
         packet.inInterface = .none
         let made = packet
+        keep(bytes, made, layout)
         let now = moment(now)
         var end = output(&packet, at: now)
         if end == nil {
@@ -41,6 +42,7 @@ extension Node {
             end = leave(&packet, at: now)
         }
         letGo(&packet)
+        transit.forget()
         defer { payload.clear() }
         return report(sent: end ?? PathEnd(.local), made, packet, bytes, layout, at: now)
     }
@@ -62,7 +64,7 @@ extension Node {
     ///
     /// Its rules see the egress interface of the first routing decision; where the destination
     /// changes there, another follows behind the hook (observed on 6.18).
-    private mutating func output(_ packet: inout Packet, at now: Moment) -> PathEnd? {
+    mutating func output(_ packet: inout Packet, at now: Moment) -> PathEnd? {
         packet.health.insert(.local)
         packet.inInterface = .none
         guard routeOut(&packet) else { return PathEnd(.dropped, .noRoute) }
@@ -74,7 +76,7 @@ extension Node {
     }
 
     /// POSTROUTING, and over loopback in again.
-    private mutating func leave(_ packet: inout Packet, at now: Moment) -> PathEnd {
+    mutating func leave(_ packet: inout Packet, at now: Moment) -> PathEnd {
         let family = packet.tuple.family
         let postrouting = plan.range(of: .postrouting, family)
         if let end = run(postrouting, .postrouting, &packet, at: now) { return end }

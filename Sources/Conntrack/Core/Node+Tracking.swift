@@ -70,6 +70,11 @@ extension Node {
                 packet.connection = made
                 packet.info = .new
                 isNew = true
+                if let helper = packet.template.helper,
+                    helper.protocolNumber == packet.tuple.protocolNumber
+                {
+                    table.setHelper(helper, made)
+                }
                 if table.journal.explains { explainCreation(packet.tuple, hash) }
                 if !table.expectations.isEmpty, fulfilExpectation(packet, made, at: now) {
                     packet.info = .related
@@ -211,7 +216,11 @@ extension Node {
             case .inserted, .insertedReplyOnly: break
             case .merged(let winner): packet.connection = winner
             case .chainTooLong: return .chainTooLong
-            case .clash, .dying: return .insertFailed
+            case .dying: return .insertFailed
+            case .clash:
+                // Else somebody took the tuple while this packet was on its way.
+                if packet.lacksPort { table.searches.refusals &+= 1 }
+                return .insertFailed
             }
         }
         table.deliverEvents(packet.connection, at: now)

@@ -45,7 +45,7 @@ extension Node {
             case .accept: continue
             case .drop(let rule): return PathEnd(.dropped, .rule, rule)
             case .reject(let answer, let rule):
-                return PathEnd(.dropped, .rejected, rule, answer: answer)
+                return reject(packet, answer, rule, hook, at: now)
             case .map(let target, let rule):
                 switch range(of: target, packet, hook) {
                 case .leave: continue
@@ -57,21 +57,24 @@ extension Node {
                     {
                         table.rememberEgress(packet.outInterface, slot)
                     }
-                    map(slot, range, kind, rule, at: now)
+                    packet.lacksPort = map(slot, range, kind, rule, at: now)
                     return nil
                 }
             }
         }
-        map(slot, NAT.nullRange(slot, kind, in: table), kind, nil, at: now)
+        packet.lacksPort = map(
+            slot, NAT.nullRange(slot, kind, in: table), kind, nil, at: now)
         return nil
     }
 
+    /// Returns whether the mapping is known to be taken already.
     private mutating func map(
         _ slot: Slot, _ range: NATRange, _ kind: NATKind, _ rule: RuleReference?, at now: Moment
-    ) {
+    ) -> Bool {
         let before = table.journal.explains ? table.tuple(of: slot, .reply).inverted : nil
-        NAT.setUp(slot, range, kind, in: &table, at: now)
+        let isTaken = NAT.setUp(slot, range, kind, in: &table, at: now)
         if let before { explainMapping(slot, range, kind, rule, before) }
+        return isTaken
     }
 
     private enum Mapping {
@@ -125,7 +128,7 @@ extension Node {
     /// the longest prefix in common with the destination, the first among equals, and link-local
     /// ones only for link-local destinations. Observed on 6.18. A next hop is the destination itself
     /// here: routes of the model name no gateways.
-    private func sourceAddress(on interface: InterfaceIndex, for tuple: Tuple) -> Address? {
+    func sourceAddress(on interface: InterfaceIndex, for tuple: Tuple) -> Address? {
         guard interface != .none else { return nil }
         return tuple.family == .ipv4
             ? ipv4SourceAddress(on: interface, for: tuple)

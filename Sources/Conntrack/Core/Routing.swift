@@ -87,14 +87,17 @@ struct Routing: Sendable {
     /// Returns `nil` without a route; groups and broadcasts have none here.
     func egress(to destination: Address, _ family: Family) -> InterfaceIndex? {
         if isOwn(destination, family) { return loopback }
-        let isGroup =
-            family == .ipv4
-            ? destination.ipv4 >> 28 == 0xe || destination.ipv4 == UInt32.max
-                || Self.contains(broadcasts, destination.ipv4)
-            : destination.high >> 56 == 0xff
-        if isGroup || destination == .zero { return nil }
+        if isGroup(destination, family) || destination == .zero { return nil }
         if let route = route(to: destination, family) { return route }
         return defaultInterface == .none ? nil : defaultInterface
+    }
+
+    /// Whether the address is that of more than one machine: a multicast group, or a broadcast.
+    func isGroup(_ address: Address, _ family: Family) -> Bool {
+        family == .ipv4
+            ? address.ipv4 >> 28 == 0xe || address.ipv4 == UInt32.max
+                || Self.contains(broadcasts, address.ipv4)
+            : address.high >> 56 == 0xff
     }
 
     /// Whether the node itself has the address; all of 127.0.0.0/8 and `::1` are its own.

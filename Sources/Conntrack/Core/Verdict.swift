@@ -61,6 +61,8 @@ public struct Delivery: Sendable {
     /// What a lookup of that tuple (for an ICMP error: of the flow it quotes) finds afterwards.
     public var entry: Entry?
     public var out: [Transmission]
+    /// What the node itself sent because a rule refused the packet.
+    public var answers: [Transmission] = []
     /// What a helper changed in the payload.
     public var payload: PayloadChange?
 

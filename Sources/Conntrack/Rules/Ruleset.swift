@@ -165,6 +165,9 @@ public struct Ruleset: Sendable {
     /// Whether a rule writes lines about packets.
     public var logsPackets: Bool { !program.logs.isEmpty }
 
+    /// Whether a rule refuses packets and answers them.
+    var rejectsPackets: Bool { program.rejects }
+
     /// Whether nat is at work for `family`: a base chain of type nat exists.
     ///
     /// Then all four nat hooks exist and make null bindings, whatever the chain's rules

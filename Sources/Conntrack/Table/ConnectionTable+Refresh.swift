@@ -49,7 +49,8 @@ extension ConnectionTable {
     /// Sends what has been noted as one message: when a packet leaves the last hook.
     mutating func deliverEvents(_ slot: Slot, at now: Moment) {
         let pending = records[slot].pendingEvents
-        guard !pending.isEmpty else { return }
+        // The answer to a packet that is refused comes by with a connection that is not confirmed.
+        guard !pending.isEmpty, records[slot].status.contains(.confirmed) else { return }
         records[slot].pendingEvents = []
         let index = records[slot].extensionIndex
         guard index != UInt32.max, extensions[index].parts.contains(.events),

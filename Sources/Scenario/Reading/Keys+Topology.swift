@@ -38,7 +38,8 @@ enum NodeKey: String, SchemaKey {
     case table
     case tableFile = "table_file"
     case chainLimit = "chain_limit"
-    case cpus, processing, steering, listen, backlog
+    case portSearch = "port_search"
+    case cpus, processing, confirming, steering, listen, backlog
     case closedPorts = "closed_ports"
 
     static let noun = "a node"
@@ -59,7 +60,8 @@ enum NodeKey: String, SchemaKey {
         case .table: .list(.mapping(InitialEntriesKey.self))
         case .chainLimit: .anyOf([.integer(1...100_000), .text])
         case .cpus: .integer(1...ScenarioLimits.cpus)
-        case .processing: .distribution(.duration)
+        case .portSearch: .words(PortSearchStart.self)
+        case .processing, .confirming: .distribution(.duration)
         case .steering: .words(Scenario.Steering.self)
         case .listen: .oneOrMany(.anyOf([.text, .mapping(ListenKey.self)]))
         case .backlog: .integer(1...1_000_000)
@@ -87,7 +89,10 @@ enum NodeKey: String, SchemaKey {
         case .tableFile: "Entries the table starts with, as 'conntrack -L' or /proc print them."
         case .chainLimit: "Links a chain may have before an entry is refused: 16, or 50..79."
         case .cpus: "CPUs that handle packets."
-        case .processing: "Time a packet spends between tracking and confirmation."
+        case .portSearch:
+            "Where a search for a free source port begins: random, or last as in older kernels."
+        case .processing: "Time a packet spends between tracking and source translation."
+        case .confirming: "Time it then spends between source translation and confirmation."
         case .steering: "How packets are spread over the CPUs."
         case .listen: "What listens: 443/tcp, or a mapping."
         case .backlog: "Connections that may wait to be accepted."

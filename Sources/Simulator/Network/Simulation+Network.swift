@@ -200,6 +200,10 @@ extension Simulation {
         home.cpus[cpu].waiting.append(index)
     }
 
+    // A CPU works on a packet in up to three steps: it takes it up to the last hook, then through
+    // source translation, then through confirmation. Time passes between the steps, and the other
+    // CPUs' packets with it.
+
     /// A CPU takes a packet up to its last hook.
     private mutating func begin(_ index: UInt32, _ home: TrackedNode, _ cpu: Int) {
         let end = home.node.begin(&flights[index].packet, at: Instant(nanoseconds: now))
@@ -216,15 +220,42 @@ extension Simulation {
                 small: UInt16(truncatingIfNeeded: cpu)))
     }
 
-    /// A CPU is done with a packet: the last hook, and the next one that waits.
+    /// A packet is at its last hook: through all of it, or to where its source is chosen.
     mutating func processed(_ event: Event) {
         let home = trackers[Int(event.extra)]
-        let cpu = Int(event.small)
-        if event.index != .max {
-            let end = home.node.finish(
-                &flights[event.index].packet, at: Instant(nanoseconds: now))
+        let moment = Instant(nanoseconds: now)
+        if event.index == .max {
+            // It ended before.
+        } else if home.confirming == .constant(0) {
+            let end = home.node.finish(&flights[event.index].packet, at: moment)
             leave(event.index, home, end)
+        } else if let end = home.node.reachConfirmation(
+            &flights[event.index].packet, at: moment)
+        {
+            leave(event.index, home, end)
+        } else {
+            let time = home.confirmingTime()
+            stats[home.station].busy &+= time
+            queue.push(
+                Event(
+                    .confirmed, at: now + time, event.index, extra: event.extra,
+                    small: event.small))
+            return
         }
+        takeNext(home, Int(event.small))
+    }
+
+    /// A packet is at its confirmation.
+    mutating func confirmed(_ event: Event) {
+        let home = trackers[Int(event.extra)]
+        let end = home.node.confirmAndLeave(
+            &flights[event.index].packet, at: Instant(nanoseconds: now))
+        leave(event.index, home, end)
+        takeNext(home, Int(event.small))
+    }
+
+    /// A CPU is done with a packet, and begins the next one that waits.
+    private mutating func takeNext(_ home: TrackedNode, _ cpu: Int) {
         home.cpus[cpu].isBusy = false
         guard home.cpus[cpu].head < home.cpus[cpu].waiting.count else { return }
         let next = home.cpus[cpu].waiting[home.cpus[cpu].head]
@@ -261,15 +292,27 @@ extension Simulation {
             drop(flight, PacketFate.of(reason), at: home.station)
             if reason == .tableFull { noteRefusal(home) }
         }
-        switch end.answer {
-        case nil: break
-        case .tcpReset?:
-            var flight = flight
-            flight.receiver = flight.sender
-            flight.sender = .max
-            refuse(flight, at: home.station)
-        case .icmp(let code)?, .icmpv6(let code)?:
-            sendUnreachable(about: flight, code: code, from: home.station)
+        guard end.reason == .rejected else { return }
+        for answer in home.node.answers {
+            send(answer, about: flight, from: home)
+        }
+    }
+
+    /// Sends on what a node has answered to a packet that one of its rules refused.
+    private mutating func send(_ answer: Answer, about flight: Flight, from home: TrackedNode) {
+        var message = flight
+        message.packet = answer.packet
+        message.receiver = flight.sender
+        message.sender = .max
+        packetCount &+= 1
+        stats[home.station].sent &+= 1
+        switch answer.end.verdict {
+        case .forwarded: forward(message, from: home.station)
+        case .local: arrive(message, at: home.station)
+        case .dropped:
+            if let reason = answer.end.reason {
+                drop(message, PacketFate.of(reason), at: home.station)
+            }
         }
     }
 

@@ -108,6 +108,7 @@ struct Recorder {
             chains.mean, Double(chains.p99), Double(chains.longest),
             Double(home.node.table.lookups), Double(home.node.table.linksWalked),
             Double(searches.probes), Double(searches.searches), Double(searches.failures),
+            Double(searches.refusals),
             home.node.ruleset.needsNAT(.ipv4) || home.node.ruleset.needsNAT(.ipv6)
                 ? Double(home.node.busiestPortCount(at: now)) : 0,
             Double(kernel.totalByteCount), Double(home.node.tableByteCount),

@@ -51,6 +51,7 @@ extension Run {
         summary.sent = stats.sent
         summary.invalid = stats.invalid
         summary.lookups = home.node.table.lookups
+        summary.portRefusals = home.node.table.searches.refusals
         summary.linksWalked = home.node.table.linksWalked
         summary.modelBytes = UInt64(home.node.tableByteCount)
         let extensions = KernelMemory.Extensions(sysctl, isListening: home.node.isListening)

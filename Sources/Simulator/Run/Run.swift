@@ -15,6 +15,8 @@ public struct RunOptions: Sendable {
     public var listAt: Instant?
     /// Whether ctnetlink events are kept.
     public var keepsEvents = false
+    /// When the collectors begin their first cycle; `nil` is a second after the start, as after boot.
+    public var firstCollection: Instant?
 
     public init() {}
 }
@@ -65,6 +67,9 @@ public struct Run: ~Copyable {
         var builder = WorldBuilder(scenario, seed: seed)
         simulation = try builder.build()
         simulation.keepsEvents = options.keepsEvents
+        if let moment = options.firstCollection {
+            for home in simulation.trackers { home.node.beginCollecting(at: moment) }
+        }
         recorder = Recorder(simulation, groups: builder.memberNames)
         simulation.start()
         recorder.sample(&simulation)
@@ -158,6 +163,12 @@ public struct Run: ~Copyable {
         simulation.trackers.map {
             (simulation.names[$0.station].name, $0.node.kernelLog.lines)
         }
+    }
+
+    /// When the cycles of a node's collector began.
+    public func collections(on node: String) -> [Instant] {
+        let home = simulation.trackers.first { simulation.names[$0.station].name == node }
+        return (home?.collections ?? []).map { Instant(nanoseconds: $0) }
     }
 
     /// What the expectations come to, in the order of the file.

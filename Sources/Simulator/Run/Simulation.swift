@@ -76,6 +76,7 @@ struct Simulation: ~Copyable {
             switch event.kind {
             case .arrival: arrival(event)
             case .processed: processed(event)
+            case .confirmed: confirmed(event)
             case .socketTimer: socketTimer(event)
             case .flowTimer: flowTimer(event)
             case .answerDue: answerDue(event)
@@ -102,7 +103,11 @@ struct Simulation: ~Copyable {
     }
 
     private mutating func collectorDue(_ event: Event) {
-        trackers[Int(event.index)].node.advance(to: Instant(nanoseconds: now))
+        let home = trackers[Int(event.index)]
+        if home.collectorAt <= now, home.node.isBetweenCollections {
+            home.collections.append(now)
+        }
+        home.node.advance(to: Instant(nanoseconds: now))
         scheduleCollector(Int(event.index))
     }
 }

@@ -153,9 +153,12 @@ struct LabCommand: ParsableCommand {
                 """)
 
         /// What can be run in a lab.
-        private static let commands = ["load", "ceiling", "timeouts", "early-drop"]
+        private static let commands = ["load", "ceiling", "timeouts", "early-drop", "compare"]
 
         @OptionGroup var gateway: Gateway
+
+        @Option(help: "What the namespaces' names begin with, where two labs run at a time.")
+        var name = "ctlab"
 
         @Option(help: "Sink processes: one holds about as many connections as descriptors.")
         var sinks = 1
@@ -166,12 +169,19 @@ struct LabCommand: ParsableCommand {
         @Argument(help: "A scenario: its addresses, rules, settings and workloads.")
         var scenario: String?
 
-        @Argument(parsing: .postTerminator, help: "load … or ceiling …, behind --.")
+        @Argument(
+            parsing: .postTerminator, help: "load …, ceiling …, timeouts … or compare …, behind --."
+        )
         var command: [String] = []
 
         func validate() throws {
-            if ipv6, scenario != nil {
+            if ipv6, labScenario != nil {
                 throw ValidationError("found --ipv6 and a scenario, expected one of them")
+            }
+            guard name.hasPrefix("ctlab"), name.count <= 40,
+                name.allSatisfy({ $0.isASCII && ($0.isLetter || $0.isNumber || $0 == "-") })
+            else {
+                throw ValidationError("--name: found '\(name)', expected ctlab, or ctlab-SOMETHING")
             }
             if scenario != nil, command.isEmpty { return }
             guard let first = command.first, Self.commands.contains(first) else {
@@ -183,8 +193,8 @@ struct LabCommand: ParsableCommand {
 
         mutating func run() throws {
             var setup = try gateway.setup()
-            if let scenario {
-                setup = try Self.setup(scenario)
+            if let labScenario {
+                setup = try Self.setup(labScenario)
                 try gateway.add(to: &setup)
                 if setup.hasScenarioDelays, setup.delaySeconds == 0 {
                     Message.error("the links' delays are left out; --delay gives every link one")
@@ -201,7 +211,7 @@ struct LabCommand: ParsableCommand {
         private func run(_ setup: LabSetup, holding signals: borrowing Interruption?) throws {
             try LabCommand.doing {
                 let lease = try MachineLease(changing: setup.globalSettings)
-                let lab = Lab()
+                let lab = Lab(name: name)
                 try lab.up(setup)
                 defer { try? lab.down() }
                 let sinks = try lab.inside(lab.server) { () throws(LabError) in
@@ -224,12 +234,25 @@ struct LabCommand: ParsableCommand {
             }
         }
 
+        /// The scenario behind `compare`.
+        private var comparedScenario: String? {
+            guard command.first == "compare", command.count > 1, !command[1].hasPrefix("-") else {
+                return nil
+            }
+            return command[1]
+        }
+
+        /// The scenario the lab is made from.
+        private var labScenario: String? { scenario ?? comparedScenario }
+
         private func arguments(_ lab: Lab, _ setup: LabSetup) -> [String] {
             var words = command
-            if words.isEmpty, let scenario {
-                words = ["load", scenario]
+            if words.isEmpty, let scenario { words = ["load", scenario] }
+            if comparedScenario != nil, !words.contains("--target") {
+                // All of the server's addresses: what fans out needs them.
+                words += ["--target", "\(setup.serverPrefix):9000"]
             }
-            if scenario != nil, !words.contains("--sources") {
+            if labScenario != nil, !words.contains("--sources") {
                 words += ["--sources", setup.clientPrefix]
             }
             let server = ipv6 ? "[\(Lab.serverIPv6)]" : setup.serverAddress

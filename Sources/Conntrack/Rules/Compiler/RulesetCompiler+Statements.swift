@@ -44,6 +44,7 @@ extension RulesetCompiler {
             try loadMark(expression)
             emit(.setConnectionMark(0))
         case .setZone(let expression, let direction): try setZone(expression, direction)
+        case .attachTemplate(let definition): attachTemplate(definition)
         case .setLabel(let label):
             track()
             emit(.setLabel(label))
@@ -106,6 +107,7 @@ extension RulesetCompiler {
         let here = Expression(
             kind: .word(statement.text), position: statement.position, text: statement.text)
         let family = self.syntax.tables[table].family
+        ruleset.program.rejects = true
         graph.add(
             ChainGraph.Restricted(
                 position: statement.position, word: statement.text,

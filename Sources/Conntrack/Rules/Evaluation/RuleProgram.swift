@@ -26,9 +26,12 @@ struct RuleProgram: Sendable {
     var hashes: [HashExpression] = []
     var limits: [RateLimit] = []
     var logs: [RuleLog] = []
+    /// Whether there is a `reject` in it.
+    var rejects = false
     var translations: [Translation] = []
     var timeouts: [TimeoutDefinition] = []
     var helpers: [HelperDefinition] = []
+    var templates: [TemplateDefinition] = []
     var sets: [DynamicSet] = []
     var updates: [SetUpdate] = []
     /// What the node's addresses are to it; the node fills it in.

@@ -245,8 +245,8 @@ extension StatementSyntax {
         case .verdict(let verdict): verdict.kind != .continue
         case .reject, .translate: true
         case .match, .matchMasked, .verdictMap, .counter, .limit, .log, .notrack,
-            .setPacketMark, .setConnectionMark, .setZone, .setLabel, .setObject, .copyMark,
-            .updateSet, .connection, .eitherPort:
+            .setPacketMark, .setConnectionMark, .setZone, .attachTemplate, .setLabel, .setObject,
+            .copyMark, .updateSet, .connection, .eitherPort:
             false
         }
     }
