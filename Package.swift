@@ -115,7 +115,7 @@ let package = Package(
             swiftSettings: strict),
         .testTarget(
             name: "SimulatorTests",
-            dependencies: ["Wire", "Conntrack", "Scenario", "Report", "Simulator"],
+            dependencies: ["Wire", "Conntrack", "Scenario", "Report", "Simulator", "Replay"],
             swiftSettings: strict),
         .testTarget(
             name: "LiveKernelTests",
@@ -126,7 +126,7 @@ let package = Package(
         .testTarget(
             name: "LoadGenTests",
             dependencies: [
-                "Wire", "LinuxCalls", "LoadGen",
+                "Wire", "Conntrack", "Scenario", "LinuxCalls", "LoadGen",
                 .product(name: "Histogram", package: "hdrhistogram-swift"),
             ],
             swiftSettings: strict),

@@ -35,7 +35,7 @@ public struct CompareSampler: ~Copyable {
     public var latestCount: Int { samples.last?.count ?? 0 }
 
     /// The table before anything has happened.
-    public mutating func first() throws(SystemCallError) -> HostSample {
+    public mutating func first() throws(ProbeError) -> HostSample {
         let sample = try probe.sample()
         samples.append(sample)
         return sample
@@ -45,7 +45,7 @@ public struct CompareSampler: ~Copyable {
     ///
     /// - Parameter origin: The run's start on the machine's monotonic clock.
     /// - Throws: What keeps the table from being read: the namespace has gone, for one.
-    public mutating func look(origin: UInt64) throws(SystemCallError) {
+    public mutating func look(origin: UInt64) throws(ProbeError) {
         let now = MonotonicClock.now()
         guard now >= nextLook, !hasEnded else { return }
         nextLook = max(nextLook + Self.interval, now + Self.interval / 2)

@@ -1,5 +1,5 @@
 internal import Conntrack
-public import LinuxCalls
+internal import LinuxCalls
 internal import Wire
 
 // What a prediction has to know of the machine it is about: read from the machine itself, never
@@ -46,13 +46,25 @@ public struct TargetSettings: Sendable, Codable, Hashable {
 
     /// Reads what holds at `vantage`.
     ///
-    /// - Throws: `isMissing` where the namespace does not exist.
-    public static func read(_ vantage: Vantage) throws(SystemCallError) -> TargetSettings {
+    /// - Throws: `isMissing` where the namespace does not exist, `.remote` for another host.
+    public static func read(_ vantage: Vantage) throws(ProbeError) -> TargetSettings {
         switch vantage {
         case .local: return read()
         case .namespace(let name):
-            let namespace = try NetworkNamespace(named: name)
-            return namespace.enter { read() }
+            do throws(SystemCallError) {
+                let namespace = try NetworkNamespace(named: name)
+                return namespace.enter { read() }
+            } catch {
+                throw .call(error)
+            }
+        case .ssh(let host):
+            throw .remote(
+                "ssh:\(host): found another host, expected local or netns:NAME: the settings a "
+                    + "prediction needs are read on this machine")
+        case .metrics(let url):
+            throw .remote(
+                "\(url): found a page of metrics, expected local or netns:NAME: it does not tell "
+                    + "the timeouts a prediction needs")
         }
     }
 

@@ -82,7 +82,7 @@ struct CompareCommand: ParsableCommand {
         let limit = DescriptorLimit.raise()
         let processes = max(
             LoadRun.processCount(for: plan, descriptorLimit: limit), self.processes ?? 1)
-        notes += Preflight.remarks(plan, processes: processes)
+        notes += Preflight.remarks(plan, processes: processes, descriptorLimit: limit)
 
         let vantage = try vantage()
         let probe = try openProbe(vantage)
@@ -91,7 +91,7 @@ struct CompareCommand: ParsableCommand {
         let seconds = Double(plan.duration) / 1e9
         var sampler = CompareSampler(
             probe, collector: try? CollectorTrace(), seconds: seconds, listsAtEnd: states)
-        let background = try sampled { () throws(SystemCallError) in try sampler.first() }.count
+        let background = try sampled { () throws(ProbeError) in try sampler.first() }.count
         let predicted: PredictedScenario
         do {
             predicted = try PredictedScenario(
@@ -188,7 +188,7 @@ struct CompareCommand: ParsableCommand {
         }
     }
 
-    private func sampled<Value>(_ body: () throws(SystemCallError) -> Value) throws -> Value {
+    private func sampled<Value>(_ body: () throws(ProbeError) -> Value) throws -> Value {
         do {
             return try body()
         } catch {
@@ -207,14 +207,14 @@ struct CompareCommand: ParsableCommand {
                 code: .environment, text: "no descriptor left; raise the limit: ulimit -n")
         }
         let result: LoadResult
-        var lost: SystemCallError?
+        var lost: ProbeError?
         do {
             var run = try LoadRun(
                 plan, processCount: processes, permit: permit, descriptorLimit: descriptorLimit)
             let origin = run.origin
             let progress = CompareProgress(isShown: !quiet && StandardStream.error.isTerminal)
             result = try run.run(interruption: interruption) {
-                do throws(SystemCallError) {
+                do throws(ProbeError) {
                     if lost == nil { try sampler.look(origin: origin) }
                 } catch {
                     lost = error
@@ -239,7 +239,7 @@ struct CompareCommand: ParsableCommand {
             && sum.failures.contains { $0.failure.isRefused }
     }
 
-    private func check(_ result: LoadResult, _ lost: SystemCallError?) throws {
+    private func check(_ result: LoadResult, _ lost: ProbeError?) throws {
         if let lost {
             throw Failure(
                 code: .failed,
@@ -281,9 +281,9 @@ struct CompareCommand: ParsableCommand {
 
     private func tell(_ report: ComparisonReport) throws {
         switch format {
-        case .text: for line in report.lines { Output.line(line) }
-        case .json: Output.write(try report.json(isPretty: true))
-        case .line: Output.line(report.tableLine)
+        case .text: for line in report.lines { try Output.line(line) }
+        case .json: try Output.write(report.json(isPretty: true))
+        case .line: try Output.line(report.tableLine)
         }
         if let json {
             do {
