@@ -28,8 +28,7 @@ struct CompareCommand: ParsableCommand {
 
     enum Format: String, ExpressibleByArgument, CaseIterable { case text, json, line }
 
-    @OptionGroup var targets: TargetOptions
-    @OptionGroup var observation: ObserveOptions
+    @OptionGroup var generator: GeneratorOptions
 
     @Argument(help: "A scenario.")
     var scenario: String
@@ -46,12 +45,6 @@ struct CompareCommand: ParsableCommand {
         help: ArgumentHelp("Replace a value of the file; may be repeated.", valueName: "path=value")
     )
     var overrides: [String] = []
-
-    @Option(help: "Source addresses: a prefix of this host's own.")
-    var sources: String?
-
-    @Option(help: "Worker processes; by default as many as the connections need.")
-    var processes: Int?
 
     @Option(
         help: "text: a picture and a table; json: everything; line: one line of a table.")
@@ -75,14 +68,13 @@ struct CompareCommand: ParsableCommand {
                 text: "--within: found '\(within)', expected per cents such as "
                     + "plateau=2,full=5,drops=10")
         }
-        let (target, permit) = try targets.approved()
+        let (target, permit) = try generator.targets.approved()
         let file = try readScenario()
         var notes = quiet ? [] : file.notes
         let plan = try plan(of: file.scenario, target, &notes)
-        let limit = DescriptorLimit.raise()
-        let processes = max(
-            LoadRun.processCount(for: plan, descriptorLimit: limit), self.processes ?? 1)
-        notes += Preflight.remarks(plan, processes: processes, descriptorLimit: limit)
+        let processes = generator.processCount(for: plan)
+        notes += Preflight.remarks(
+            plan, processes: processes, descriptorLimit: generator.descriptorLimit())
 
         let vantage = try vantage()
         let probe = try openProbe(vantage)
@@ -103,13 +95,15 @@ struct CompareCommand: ParsableCommand {
         notes += predicted.notes
 
         let (result, measured) = try measure(
-            plan, processes, permit, descriptorLimit: limit, &sampler)
+            plan, processes, permit, &sampler)
         let prediction = try predict(predicted, measured.collections, seconds, background)
         let report = ComparisonReport(
             scenario: file.scenario.name, scenarioHash: RunOutput.hash(of: file), seed: plan.seed,
-            target: targets.target, node: predicted.node, settings: settings, client: client,
+            target: generator.targets.target, node: predicted.node, settings: settings,
+            client: client,
             background: background, collections: measured.collections,
-            predictedCollections: prediction.collections, load: ComparisonReport.Load(result.flows), predictedLoad: prediction.load,
+            predictedCollections: prediction.collections, load: ComparisonReport.Load(result.flows),
+            predictedLoad: prediction.load,
             comparison: Comparison(
                 predicted: prediction.curve, measured: measured.curve, seconds: seconds,
                 within: bounds), notes: notes)
@@ -136,25 +130,12 @@ struct CompareCommand: ParsableCommand {
     private func plan(
         of described: Scenario, _ target: TargetPool, _ notes: inout [String]
     ) throws -> Plan {
-        var pool: LoadGen.AddressPool?
-        if let sources {
-            pool = AddressPool.prefix(sources)
-            guard pool?.family == target.addresses.family else {
-                throw Failure(
-                    code: .usage,
-                    text: "--sources: found '\(sources)', expected addresses of the target's family"
-                )
-            }
-        }
+        let pool = try generator.sourcePool(for: target)
         do {
             let made = try ScenarioPlan(
                 described, target: target.addresses, port: target.firstPort, sources: pool)
             notes += made.notes
-            let breaches = LoadLimits().breaches(of: made.plan)
-            guard breaches.isEmpty else {
-                throw Failure(code: .usage, text: breaches.joined(separator: "\n"))
-            }
-            return made.plan
+            return try generator.bounded(made.plan)
         } catch let error as ScenarioPlanError {
             throw Failure(code: .usage, text: "compare: \(scenario)\n\(error)")
         }
@@ -162,7 +143,7 @@ struct CompareCommand: ParsableCommand {
 
     /// Whose table is looked at: without one there is nothing to compare.
     private func vantage() throws -> Vantage {
-        let place = observation.observe ?? "local"
+        let place = generator.observation.observe ?? "local"
         guard let vantage = Vantage(place) else {
             throw Failure(
                 code: .usage,
@@ -199,35 +180,25 @@ struct CompareCommand: ParsableCommand {
     // MARK: Both runs
 
     private func measure(
-        _ plan: Plan, _ processes: Int, _ permit: LoadPermit, descriptorLimit: Int,
-        _ sampler: inout CompareSampler
+        _ plan: Plan, _ processes: Int, _ permit: LoadPermit, _ sampler: inout CompareSampler
     ) throws -> (LoadResult, MeasuredTable) {
-        guard let interruption = Interruption() else {
-            throw Failure(
-                code: .environment, text: "no descriptor left; raise the limit: ulimit -n")
-        }
-        let result: LoadResult
+        let interruption = try GeneratorOptions.interruption()
         var lost: ProbeError?
-        do {
-            var run = try LoadRun(
-                plan, processCount: processes, permit: permit, descriptorLimit: descriptorLimit)
-            let origin = run.origin
-            let progress = CompareProgress(isShown: !quiet && StandardStream.error.isTerminal)
-            result = try run.run(interruption: interruption) {
-                do throws(ProbeError) {
-                    if lost == nil { try sampler.look(origin: origin) }
-                } catch {
-                    lost = error
-                }
-            } tick: { tick in
-                progress.show(tick.seconds, of: plan.duration / 1_000_000_000, sampler.latestCount)
-                return lost != nil || Self.nobodyAnswers(tick.flows) ? [.stop] : []
+        let progress = CompareProgress(isShown: !quiet && StandardStream.error.isTerminal)
+        let result = try generator.run(
+            plan, permit, command: "compare", processes: processes, tolerated: 10,
+            interruption: interruption
+        ) { origin in
+            do throws(ProbeError) {
+                if lost == nil { try sampler.look(origin: origin) }
+            } catch {
+                lost = error
             }
-            progress.clear()
-        } catch {
-            let code: ExitStatus = if case .killed = error { .interrupted } else { .environment }
-            throw Failure(code: code, text: "compare: \(error)")
+        } tick: { tick in
+            progress.show(tick.seconds, of: plan.duration / 1_000_000_000, sampler.latestCount)
+            return lost != nil || Self.nobodyAnswers(tick.flows) ? [.stop] : []
         }
+        progress.clear()
         try check(result, lost)
         return (result, sampler.measured(origin: result.origin))
     }
@@ -248,17 +219,12 @@ struct CompareCommand: ParsableCommand {
         if Self.nobodyAnswers(result.flows) {
             throw Failure(
                 code: .environment,
-                text: "nothing listens at \(targets.target): "
+                text: "nothing listens at \(generator.targets.target): "
                     + (result.flows.flatMap(\.failures).first?.text ?? "")
                     + "; start the far end there: ctlab sink --tcp PORT --udp PORT")
         }
-        if !result.lostProcesses.isEmpty {
-            throw Failure(
-                code: .failed,
-                text: result.lostProcesses.joined(separator: "; ") + "; nothing was compared")
-        }
-        if result.wasInterrupted {
-            throw Failure(code: .interrupted, text: "interrupted; nothing was compared")
+        if let failure = GeneratorOptions.incompleteness(result, "what was measured") {
+            throw failure
         }
     }
 
@@ -290,14 +256,16 @@ struct CompareCommand: ParsableCommand {
                 try Data(report.json(isPretty: true).utf8).write(to: URL(filePath: json))
             } catch {
                 throw Failure(
-                    code: .failed, text: "--json: cannot write \(json): \(error.localizedDescription)")
+                    code: .failed,
+                    text: "--json: cannot write \(json): \(error.localizedDescription)")
             }
         }
         guard report.isWithin else {
             let names = report.comparison.figures.filter { !$0.isWithin }.map(\.kind.name)
             throw Failure(
                 code: .expectation,
-                text: "\(report.scenario): \(names.joined(separator: ", ")) outside --within \(within)"
+                text:
+                    "\(report.scenario): \(names.joined(separator: ", ")) outside --within \(within)"
             )
         }
     }
