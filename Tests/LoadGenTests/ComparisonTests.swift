@@ -209,7 +209,10 @@ import Testing
 
     @Test(
         "numbers are told as people read them",
-        arguments: [(0.0, "0"), (999, "999"), (1000, "1 000"), (1_234_567.4, "1 234 567"), (-1500, "-1 500")])
+        arguments: [
+            (0.0, "0"), (999, "999"), (1000, "1 000"), (1_234_567.4, "1 234 567"),
+            (-1500, "-1 500"),
+        ])
     func tellsNumbers(value: Double, text: String) {
         #expect(FigureText.whole(value) == text)
     }

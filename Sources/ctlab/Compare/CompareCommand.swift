@@ -28,8 +28,7 @@ struct CompareCommand: ParsableCommand {
 
     enum Format: String, ExpressibleByArgument, CaseIterable { case text, json, line }
 
-    @OptionGroup var targets: TargetOptions
-    @OptionGroup var observation: ObserveOptions
+    @OptionGroup var generator: GeneratorOptions
 
     @Argument(help: "A scenario.")
     var scenario: String
@@ -46,12 +45,6 @@ struct CompareCommand: ParsableCommand {
         help: ArgumentHelp("Replace a value of the file; may be repeated.", valueName: "path=value")
     )
     var overrides: [String] = []
-
-    @Option(help: "Source addresses: a prefix of this host's own.")
-    var sources: String?
-
-    @Option(help: "Worker processes; by default as many as the connections need.")
-    var processes: Int?
 
     @Option(
         help: "text: a picture and a table; json: everything; line: one line of a table.")
@@ -75,14 +68,12 @@ struct CompareCommand: ParsableCommand {
                 text: "--within: found '\(within)', expected per cents such as "
                     + "plateau=2,full=5,drops=10")
         }
-        let (target, permit) = try targets.approved()
+        let (target, permit) = try generator.targets.approved()
         let file = try readScenario()
         var notes = quiet ? [] : file.notes
         let plan = try plan(of: file.scenario, target, &notes)
-        let limit = DescriptorLimit.raise()
-        let processes = max(
-            LoadRun.processCount(for: plan, descriptorLimit: limit), self.processes ?? 1)
-        notes += Preflight.remarks(plan, processes: processes)
+        notes += Preflight.remarks(
+            plan, processes: generator.processes, descriptorLimit: generator.descriptorLimit())
 
         let vantage = try vantage()
         let probe = try openProbe(vantage)
@@ -90,26 +81,26 @@ struct CompareCommand: ParsableCommand {
         let client = TargetSettings.read()
         let seconds = Double(plan.duration) / 1e9
         var sampler = CompareSampler(
-            probe, collector: try? CollectorTrace(), seconds: seconds, listsAtEnd: states)
-        let background = try sampled { () throws(SystemCallError) in try sampler.first() }.count
+            probe, of: vantage, seconds: seconds, listsAtEnd: states)
+        let background = try first(&sampler).count
         let predicted: PredictedScenario
         do {
             predicted = try PredictedScenario(
-                file.scenario, plan: plan, processes: processes, node: node, settings: settings,
-                client: client, background: background)
+                file.scenario, plan: plan, processes: generator.processCount(for: plan),
+                node: node, settings: settings, client: client, background: background)
         } catch {
             throw Failure(code: .usage, text: "compare: \(scenario)\n\(error)")
         }
         notes += predicted.notes
 
-        let (result, measured) = try measure(
-            plan, processes, permit, descriptorLimit: limit, &sampler)
+        let (result, measured) = try measure(plan, permit, &sampler)
         let prediction = try predict(predicted, measured.collections, seconds, background)
         let report = ComparisonReport(
             scenario: file.scenario.name, scenarioHash: RunOutput.hash(of: file), seed: plan.seed,
-            target: targets.target, node: predicted.node, settings: settings, client: client,
-            background: background, collections: measured.collections,
-            predictedCollections: prediction.collections, load: ComparisonReport.Load(result.flows), predictedLoad: prediction.load,
+            target: generator.targets.target, node: predicted.node, settings: settings,
+            client: client, background: background, collections: measured.collections,
+            predictedCollections: prediction.collections,
+            load: ComparisonReport.Load(result.flows), predictedLoad: prediction.load,
             comparison: Comparison(
                 predicted: prediction.curve, measured: measured.curve, seconds: seconds,
                 within: bounds), notes: notes)
@@ -136,25 +127,12 @@ struct CompareCommand: ParsableCommand {
     private func plan(
         of described: Scenario, _ target: TargetPool, _ notes: inout [String]
     ) throws -> Plan {
-        var pool: LoadGen.AddressPool?
-        if let sources {
-            pool = AddressPool.prefix(sources)
-            guard pool?.family == target.addresses.family else {
-                throw Failure(
-                    code: .usage,
-                    text: "--sources: found '\(sources)', expected addresses of the target's family"
-                )
-            }
-        }
+        let pool = try generator.sourcePool(for: target)
         do {
             let made = try ScenarioPlan(
                 described, target: target.addresses, port: target.firstPort, sources: pool)
             notes += made.notes
-            let breaches = LoadLimits().breaches(of: made.plan)
-            guard breaches.isEmpty else {
-                throw Failure(code: .usage, text: breaches.joined(separator: "\n"))
-            }
-            return made.plan
+            return try generator.bounded(made.plan)
         } catch let error as ScenarioPlanError {
             throw Failure(code: .usage, text: "compare: \(scenario)\n\(error)")
         }
@@ -162,18 +140,14 @@ struct CompareCommand: ParsableCommand {
 
     /// Whose table is looked at: without one there is nothing to compare.
     private func vantage() throws -> Vantage {
-        let place = observation.observe ?? "local"
-        guard let vantage = Vantage(place) else {
-            throw Failure(
-                code: .usage,
-                text: "--observe: found '\(place)', expected the table to compare with: local or "
-                    + "netns:NAME")
-        }
-        return vantage
+        let place = generator.observation.observe ?? "local"
+        return try OptionValue.read(
+            "--observe", place, expected: "the table to compare with: \(Vantage.forms)",
+            Vantage.init)
     }
 
     private func openProbe(_ vantage: Vantage) throws -> HostProbe {
-        do {
+        do throws(ProbeError) {
             return try HostProbe.open(vantage)
         } catch {
             throw ObserveOptions.failure(error, vantage)
@@ -181,54 +155,39 @@ struct CompareCommand: ParsableCommand {
     }
 
     private func read(_ vantage: Vantage) throws -> TargetSettings {
-        do {
+        do throws(ProbeError) {
             return try TargetSettings.read(vantage)
         } catch {
             throw ObserveOptions.failure(error, vantage)
         }
     }
 
-    private func sampled<Value>(_ body: () throws(SystemCallError) -> Value) throws -> Value {
-        do {
-            return try body()
+    private func first(_ sampler: inout CompareSampler) throws -> HostSample {
+        do throws(ProbeError) {
+            return try sampler.first()
         } catch {
-            throw Failure(code: .failed, text: "the observed table is not to be read: \(error)")
+            throw Failure(
+                code: .environment, text: "the observed table is not to be read: \(error)")
         }
     }
 
     // MARK: Both runs
 
     private func measure(
-        _ plan: Plan, _ processes: Int, _ permit: LoadPermit, descriptorLimit: Int,
-        _ sampler: inout CompareSampler
+        _ plan: Plan, _ permit: LoadPermit, _ sampler: inout CompareSampler
     ) throws -> (LoadResult, MeasuredTable) {
-        guard let interruption = Interruption() else {
-            throw Failure(
-                code: .environment, text: "no descriptor left; raise the limit: ulimit -n")
+        let interruption = try GeneratorOptions.interruption()
+        let progress = CompareProgress(isShown: !quiet && StandardStream.error.isTerminal)
+        let result = try generator.run(
+            plan, permit, command: "compare", interruption: interruption
+        ) { origin in
+            sampler.look(origin: origin)
+        } tick: { tick in
+            progress.show(tick.seconds, of: plan.duration / 1_000_000_000, sampler.latestCount)
+            return sampler.isBlind || Self.nobodyAnswers(tick.flows) ? [.stop] : []
         }
-        let result: LoadResult
-        var lost: SystemCallError?
-        do {
-            var run = try LoadRun(
-                plan, processCount: processes, permit: permit, descriptorLimit: descriptorLimit)
-            let origin = run.origin
-            let progress = CompareProgress(isShown: !quiet && StandardStream.error.isTerminal)
-            result = try run.run(interruption: interruption) {
-                do throws(SystemCallError) {
-                    if lost == nil { try sampler.look(origin: origin) }
-                } catch {
-                    lost = error
-                }
-            } tick: { tick in
-                progress.show(tick.seconds, of: plan.duration / 1_000_000_000, sampler.latestCount)
-                return lost != nil || Self.nobodyAnswers(tick.flows) ? [.stop] : []
-            }
-            progress.clear()
-        } catch {
-            let code: ExitStatus = if case .killed = error { .interrupted } else { .environment }
-            throw Failure(code: code, text: "compare: \(error)")
-        }
-        try check(result, lost)
+        progress.clear()
+        try check(result, sampler.blindness)
         return (result, sampler.measured(origin: result.origin))
     }
 
@@ -239,26 +198,21 @@ struct CompareCommand: ParsableCommand {
             && sum.failures.contains { $0.failure.isRefused }
     }
 
-    private func check(_ result: LoadResult, _ lost: SystemCallError?) throws {
-        if let lost {
+    private func check(_ result: LoadResult, _ blindness: ProbeError?) throws {
+        if let blindness {
             throw Failure(
                 code: .failed,
-                text: "the observed table went out of sight: \(lost); nothing was compared")
+                text: "the observed table went out of sight: \(blindness); nothing was compared")
         }
         if Self.nobodyAnswers(result.flows) {
             throw Failure(
                 code: .environment,
-                text: "nothing listens at \(targets.target): "
+                text: "nothing listens at \(generator.targets.target): "
                     + (result.flows.flatMap(\.failures).first?.text ?? "")
                     + "; start the far end there: ctlab sink --tcp PORT --udp PORT")
         }
-        if !result.lostProcesses.isEmpty {
-            throw Failure(
-                code: .failed,
-                text: result.lostProcesses.joined(separator: "; ") + "; nothing was compared")
-        }
-        if result.wasInterrupted {
-            throw Failure(code: .interrupted, text: "interrupted; nothing was compared")
+        if let failure = GeneratorOptions.incompleteness(result, "what was measured") {
+            throw failure
         }
     }
 
@@ -281,23 +235,25 @@ struct CompareCommand: ParsableCommand {
 
     private func tell(_ report: ComparisonReport) throws {
         switch format {
-        case .text: for line in report.lines { Output.line(line) }
-        case .json: Output.write(try report.json(isPretty: true))
-        case .line: Output.line(report.tableLine)
+        case .text: try Output.write(report.lines.map { $0 + "\n" }.joined())
+        case .json: try Output.write(try report.json(isPretty: true))
+        case .line: try Output.line(report.tableLine)
         }
         if let json {
             do {
                 try Data(report.json(isPretty: true).utf8).write(to: URL(filePath: json))
             } catch {
                 throw Failure(
-                    code: .failed, text: "--json: cannot write \(json): \(error.localizedDescription)")
+                    code: .failed,
+                    text: "--json: cannot write \(json): \(error.localizedDescription)")
             }
         }
         guard report.isWithin else {
             let names = report.comparison.figures.filter { !$0.isWithin }.map(\.kind.name)
             throw Failure(
                 code: .expectation,
-                text: "\(report.scenario): \(names.joined(separator: ", ")) outside --within \(within)"
+                text:
+                    "\(report.scenario): \(names.joined(separator: ", ")) outside --within \(within)"
             )
         }
     }

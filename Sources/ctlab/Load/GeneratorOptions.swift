@@ -69,22 +69,30 @@ struct GeneratorOptions: ParsableArguments {
     /// Descriptors each worker process may have.
     func descriptorLimit() -> Int { min(DescriptorLimit.raise(), descriptors ?? Int.max) }
 
+    /// How many processes `plan` is spread over.
+    func processCount(for plan: Plan) -> Int {
+        processes ?? LoadRun.processCount(for: plan, descriptorLimit: descriptorLimit())
+    }
+
     /// Carries `plan` out; failures speak in the name of `command`.
     ///
-    /// - Parameter processes: How many processes, unless the options say so.
+    /// - Parameters:
+    ///   - processes: How many processes, unless the options say so.
+    ///   - turn: Called a hundred times a second with the run's start on the monotonic clock.
     func run(
         _ plan: Plan, _ permit: LoadPermit, command: String, processes standard: Int? = nil,
         tolerated: Int = 3, interruption: borrowing Interruption,
-        tick: (LoadTick) -> [LoadWish]
+        turn: (_ origin: UInt64) -> Void = { _ in }, tick: (LoadTick) -> [LoadWish]
     ) throws(Failure) -> LoadResult {
         let limit = descriptorLimit()
-        let count =
-            processes ?? standard ?? LoadRun.processCount(for: plan, descriptorLimit: limit)
+        let count = processes ?? standard ?? processCount(for: plan)
         do throws(LoadError) {
             var run = try LoadRun(
                 plan, processCount: count, permit: permit, descriptorLimit: limit,
                 health: try healthProbe(plan, tolerated))
-            return try run.run(interruption: interruption, tick: tick)
+            let origin = run.origin
+            return try run.run(
+                interruption: interruption, turn: { turn(origin) }, tick: tick)
         } catch {
             let code: ExitStatus =
                 switch error {
