@@ -69,8 +69,11 @@ private enum ShortScenario {
                 arguments: ["--target", "127.0.0.1:9000", "--sources", "::1"],
                 sentence: "--sources: found '::1', expected addresses of the target's family"),
             Row(
-                arguments: ["--target", "127.0.0.1:9000", "--set", "workloads.churn.flow.close=half-close"],
-                sentence: "close: found 'half-close', expected client-fin, server-fin, rst, abandon"),
+                arguments: [
+                    "--target", "127.0.0.1:9000", "--set", "workloads.churn.flow.close=half-close",
+                ],
+                sentence: "close: found 'half-close', expected client-fin, server-fin, rst, abandon"
+            ),
         ])
     func refuses(_ row: Row) throws {
         let scratch = try Scratch()
@@ -181,7 +184,8 @@ struct CompareCommandTests {
     func missesTheSink() throws {
         let command = try Self.compare("", port: 9)
         #expect(command.status == 4)
-        #expect(command.error.contains("nothing listens at 127.0.0.1:9: connect"), "\(command.error)")
+        #expect(
+            command.error.contains("nothing listens at 127.0.0.1:9: connect"), "\(command.error)")
         #expect(command.error.contains("ctlab sink --tcp PORT"), "\(command.error)")
         #expect(command.output.isEmpty)
     }

@@ -63,6 +63,17 @@ import Testing
         #expect(abs((Self.table(sampled).timeToFull(within: 40) ?? 0) - 9.99) < 1e-9)
     }
 
+    @Test("a look that comes late does not make the table fill later")
+    func toleratesLateLooks() {
+        let looks = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 14, 15].map { second in
+            Curve.Point(Double(second), Self.knownCount.value(at: Double(second)) ?? 0)
+        }
+        #expect(abs((Self.table(Curve(looks)).timeToFull(within: 40) ?? 0) - 9.99) < 1e-9)
+        // Never before the last look at which it was not.
+        let steep = Curve([.init(0, 0), .init(1, 990), .init(2, 995), .init(9, 1000)])
+        #expect((Self.table(steep).timeToFull(within: 40) ?? 0) > 2)
+    }
+
     @Test("a table that never fills, has no maximum, or fills too late, is not full")
     func findsNoFullness() {
         #expect(Self.table(Self.knownCount, limit: 1002).timeToFull(within: 40) == nil)
@@ -209,7 +220,10 @@ import Testing
 
     @Test(
         "numbers are told as people read them",
-        arguments: [(0.0, "0"), (999, "999"), (1000, "1 000"), (1_234_567.4, "1 234 567"), (-1500, "-1 500")])
+        arguments: [
+            (0.0, "0"), (999, "999"), (1000, "1 000"), (1_234_567.4, "1 234 567"),
+            (-1500, "-1 500"),
+        ])
     func tellsNumbers(value: Double, text: String) {
         #expect(FigureText.whole(value) == text)
     }

@@ -107,7 +107,8 @@ import Testing
         #expect(predicted.scenario.topology.node(named: "gw")?.sysctl.max == 4000)
     }
 
-    @Test("arrivals are the generator's, whatever the number of its processes", arguments: [1, 2, 3])
+    @Test(
+        "arrivals are the generator's, whatever the number of its processes", arguments: [1, 2, 3])
     func takesArrivalsOver(processes: Int) throws {
         let scenario = try Self.scenario()
         let plan = try Self.plan(scenario)
@@ -206,7 +207,8 @@ import Testing
         arguments: [
             (
                 "     kworker/0:2-61      [000] .....  6218.120733: workqueue_execute_start: "
-                    + "work struct 000000005fa2d3d1: function gc_worker", 6_218_120_733_000 as UInt64?
+                    + "work struct 000000005fa2d3d1: function gc_worker",
+                6_218_120_733_000 as UInt64?
             ),
             (
                 "     kworker/0:2-61      [000] .....  6218.120733: workqueue_execute_start: "

@@ -1,15 +1,18 @@
-public import LinuxCalls
+internal import LinuxCalls
 
 /// Looks at a table while a run lasts, often enough to see when it fills.
 ///
-/// Four times a second a few small files are read; the table itself is listed once, at the end, and
-/// then only if that is wanted, because a listing removes expired entries (spec gc.md §5).
+/// Four times a second a few small files are read, of another host once a second; the table itself is
+/// listed once, at the end, and then only if that is wanted, because a listing removes expired
+/// entries (spec gc.md §5).
 public struct CompareSampler: ~Copyable {
-    /// Nanoseconds between looks.
-    public static let interval: UInt64 = 250_000_000
+    /// Looks in a row without an answer after which the table is out of sight.
+    private static let patience = 8
 
     private var probe: HostProbe
     private var collector: CollectorTrace?
+    /// Nanoseconds between looks.
+    private let interval: UInt64
     private var nextLook: UInt64 = 0
     private var samples: [HostSample] = []
     private var collections: [UInt64] = []
@@ -17,22 +20,38 @@ public struct CompareSampler: ~Copyable {
     private let listsAtEnd: Bool
     private var states: [StateCount]?
     private var hasEnded = false
+    private var misses = 0
+    private var latestFailure: ProbeError?
 
     /// - Parameters:
-    ///   - seconds: The length of the run, from `begin` on.
+    ///   - vantage: Where the probe looks: the collector is watched on this machine alone.
+    ///   - seconds: The length of the run.
     ///   - listsAtEnd: Whether entries are counted by state when it is over.
     public init(
-        _ probe: consuming HostProbe, collector: consuming CollectorTrace?, seconds: Double,
-        listsAtEnd: Bool
+        _ probe: consuming HostProbe, of vantage: Vantage, seconds: Double, listsAtEnd: Bool
     ) {
         self.probe = probe
-        self.collector = collector
         self.listsAtEnd = listsAtEnd
         end = UInt64(seconds * 1e9)
+        switch vantage {
+        case .local, .namespace:
+            interval = 250_000_000
+            // Without the right to, nothing is seen of it, and the report says so.
+            collector = try? CollectorTrace()
+        case .ssh, .metrics:
+            interval = 1_000_000_000
+            collector = nil
+        }
     }
 
     /// Entries at the latest look.
     public var latestCount: Int { samples.last?.count ?? 0 }
+
+    /// Whether there is nothing to be seen any more.
+    public var isBlind: Bool { misses >= Self.patience }
+
+    /// Why nothing is to be seen any more; `nil` while something is.
+    public var blindness: ProbeError? { isBlind ? latestFailure : nil }
 
     /// The table before anything has happened.
     public mutating func first() throws(ProbeError) -> HostSample {
@@ -44,18 +63,23 @@ public struct CompareSampler: ~Copyable {
     /// Looks if it is time to; called often.
     ///
     /// - Parameter origin: The run's start on the machine's monotonic clock.
-    /// - Throws: What keeps the table from being read: the namespace has gone, for one.
-    public mutating func look(origin: UInt64) throws(ProbeError) {
+    public mutating func look(origin: UInt64) {
         let now = MonotonicClock.now()
-        guard now >= nextLook, !hasEnded else { return }
-        nextLook = max(nextLook + Self.interval, now + Self.interval / 2)
+        guard now >= nextLook, !hasEnded, !isBlind else { return }
+        nextLook = max(nextLook + interval, now + interval / 2)
         // Looks stand at whole steps of the run, wherever it began.
-        if nextLook > origin { nextLook -= (nextLook - origin) % Self.interval }
+        if nextLook > origin { nextLook -= (nextLook - origin) % interval }
         if let runs = try? collector?.runs() { collections += runs }
-        samples.append(try probe.sample())
+        do throws(ProbeError) {
+            samples.append(try probe.sample())
+            misses = 0
+        } catch {
+            misses += 1
+            latestFailure = error
+        }
         guard now >= origin + end else { return }
         hasEnded = true
-        if listsAtEnd { states = try probe.sample(withStates: true).states }
+        if listsAtEnd { states = try? probe.sample(withStates: true).states }
     }
 
     /// What was seen, with `origin` as its beginning.

@@ -61,7 +61,8 @@ public struct ComparisonReport: Sendable, Codable {
     public init(
         scenario: String, scenarioHash: String, seed: UInt64, target: String, node: String,
         settings: TargetSettings, client: TargetSettings, background: Int,
-        collections: [Double]?, predictedCollections: [Double], load: Load, predictedLoad: Load, comparison: Comparison,
+        collections: [Double]?, predictedCollections: [Double], load: Load, predictedLoad: Load,
+        comparison: Comparison,
         notes: [String]
     ) {
         self.scenario = scenario
@@ -98,10 +99,11 @@ public struct ComparisonReport: Sendable, Codable {
 
     public var lines: [String] {
         var lines = head
-        lines += CurveChart(
-            predicted: comparison.predicted.count, measured: comparison.measured.count,
-            limit: comparison.measured.limit.points.last?.value, seconds: comparison.seconds
-        ).lines
+        lines +=
+            CurveChart(
+                predicted: comparison.predicted.count, measured: comparison.measured.count,
+                limit: comparison.measured.limit.points.last?.value, seconds: comparison.seconds
+            ).lines
         lines.append("")
         lines += figureLines
         if let distance = comparison.distance {
@@ -188,7 +190,9 @@ public struct ComparisonReport: Sendable, Codable {
             + "(\(predictedLoad.connected + predictedLoad.datagrams)), "
             + "at most \(load.largestLagMilliseconds) ms late"
         if load.droppedStarts > 0 { line += ", \(load.droppedStarts) starts dropped" }
-        if !load.wasOnTime { line += ": the schedule was not kept, so that this compares two loads" }
+        if !load.wasOnTime {
+            line += ": the schedule was not kept, so that this compares two loads"
+        }
         return line
     }
 

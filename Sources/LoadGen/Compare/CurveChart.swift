@@ -53,7 +53,9 @@ public struct CurveChart: Sendable {
                 rows[seen][column] = seen == expected ? Self.bothMark : Self.measuredMark
             }
         }
-        let scale = [0: top, height / 2: top * Double(height - 1 - height / 2) / Double(height - 1)]
+        let scale = [
+            0: top, height / 2: top * Double(height - 1 - height / 2) / Double(height - 1),
+        ]
         let margin = FigureText.whole(top).count
         var lines = [
             "entries   \(Self.predictedMark) predicted   \(Self.measuredMark) measured   "
@@ -63,7 +65,8 @@ public struct CurveChart: Sendable {
             let label = index == height - 1 ? "0" : scale[index].map { FigureText.whole($0) } ?? ""
             lines.append(FigureText.right(label, margin) + " │" + Self.trimmed(row))
         }
-        lines.append(String(repeating: " ", count: margin) + " └" + String(repeating: "─", count: width))
+        lines.append(
+            String(repeating: " ", count: margin) + " └" + String(repeating: "─", count: width))
         lines.append(String(repeating: " ", count: margin + 2) + axis)
         return lines
     }

@@ -53,7 +53,8 @@ public struct PredictedScenario: Sendable {
         if let name {
             guard nodes.contains(where: { $0.name == name }) else {
                 let names = nodes.map(\.name).joined(separator: ", ")
-                throw ScenarioPlanError(lines: ["--node: found '\(name)', expected one of \(names)"])
+                throw ScenarioPlanError(lines: ["--node: found '\(name)', expected one of \(names)"]
+                )
             }
             return name
         }

@@ -100,23 +100,30 @@ public struct TableCurve: Sendable, Codable, Hashable {
 
     /// When the table was full for the first time within `seconds`; `nil` if it was not.
     ///
-    /// Between two samples, where the straight line from one to the other reaches it.
+    /// Between two samples, where the rise reaches it: as steep as it was before, or steeper. The
+    /// straight line from one sample to the other would be late, because a full table rises no more.
     public func timeToFull(within seconds: Double) -> Double? {
+        var earlier: Curve.Point?
         var previous: Curve.Point?
         for point in count.points where point.seconds <= seconds {
-            guard let limit = limit.value(at: point.seconds), limit > 0 else {
-                previous = point
-                continue
-            }
+            let limit = limit.value(at: point.seconds) ?? 0
             let full = limit - max(1, limit * Self.slack)
-            guard point.value >= full else {
+            guard limit > 0, point.value >= full else {
+                earlier = previous
                 previous = point
                 continue
             }
             guard let previous, point.value > previous.value else { return point.seconds }
-            let part = (full - previous.value) / (point.value - previous.value)
-            return previous.seconds + (point.seconds - previous.seconds) * min(1, max(0, part))
+            let slope = max(Self.slope(earlier, previous), Self.slope(previous, point))
+            guard slope > 0 else { return point.seconds }
+            return previous.seconds + max(0, full - previous.value) / slope
         }
         return nil
+    }
+
+    /// Entries a second from one point to the next; 0 where there is no telling.
+    private static func slope(_ from: Curve.Point?, _ to: Curve.Point) -> Double {
+        guard let from, to.seconds > from.seconds else { return 0 }
+        return (to.value - from.value) / (to.seconds - from.seconds)
     }
 }

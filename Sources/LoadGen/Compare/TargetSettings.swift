@@ -25,6 +25,9 @@ public struct TargetSettings: Sendable, Codable, Hashable {
         "net.ipv4.tcp_tw_reuse", "net.ipv4.ip_local_port_range",
     ]
 
+    /// All of the tracker's that the model has.
+    public static let trackerNames = Sysctl.names.map { "net.netfilter.nf_conntrack_\($0)" }
+
     /// Of the tracker: limits, buckets, timeouts, and how strict it is.
     public var tracker: [Setting]
     /// Of sockets.
@@ -46,7 +49,8 @@ public struct TargetSettings: Sendable, Codable, Hashable {
 
     /// Reads what holds at `vantage`.
     ///
-    /// - Throws: `isMissing` where the namespace does not exist, `.remote` for another host.
+    /// - Throws: `isMissing` where the namespace does not exist; of an exporter, that it shows
+    ///   counts and no settings.
     public static func read(_ vantage: Vantage) throws(ProbeError) -> TargetSettings {
         switch vantage {
         case .local: return read()
@@ -57,14 +61,31 @@ public struct TargetSettings: Sendable, Codable, Hashable {
             } catch {
                 throw .call(error)
             }
-        case .ssh(let host):
-            throw .remote(
-                "ssh:\(host): found another host, expected local or netns:NAME: the settings a "
-                    + "prediction needs are read on this machine")
+        case .ssh(let host): return TargetSettings(listing: try ShellSettings.read(host))
         case .metrics(let url):
             throw .remote(
-                "\(url): found a page of metrics, expected local or netns:NAME: it does not tell "
-                    + "the timeouts a prediction needs")
+                "\(url) shows a table's count and maximum, and no timeouts; compare needs "
+                    + "--observe ssh:HOST, or a namespace of this machine")
+        }
+    }
+
+    /// Reads `NAME=VALUE` lines: settings by their full names, `hertz` and `release`.
+    public init(listing: String) {
+        self.init()
+        for line in listing.split(separator: "\n") {
+            let parts = line.split(separator: "=", maxSplits: 1)
+            guard parts.count == 2 else { continue }
+            let name = String(parts[0])
+            let value = parts[1].split { $0 == "\t" || $0 == " " }.joined(separator: " ")
+            if name == "hertz" {
+                hertz = UInt32(value)
+            } else if name == "release" {
+                release = value
+            } else if Self.trackerNames.contains(name) {
+                tracker.append(Setting(name, value))
+            } else if Self.socketNames.contains(name) {
+                sockets.append(Setting(name, value))
+            }
         }
     }
 
@@ -72,7 +93,7 @@ public struct TargetSettings: Sendable, Codable, Hashable {
     public static func read() -> TargetSettings {
         let release = (try? SysctlFile.read("kernel.osrelease")) ?? ""
         return TargetSettings(
-            tracker: read(Sysctl.names.map { "net.netfilter.nf_conntrack_\($0)" }),
+            tracker: read(trackerNames),
             sockets: read(socketNames), hertz: hertz(release), release: release)
     }
 

@@ -72,9 +72,8 @@ struct CompareCommand: ParsableCommand {
         let file = try readScenario()
         var notes = quiet ? [] : file.notes
         let plan = try plan(of: file.scenario, target, &notes)
-        let processes = generator.processCount(for: plan)
         notes += Preflight.remarks(
-            plan, processes: processes, descriptorLimit: generator.descriptorLimit())
+            plan, processes: generator.processes, descriptorLimit: generator.descriptorLimit())
 
         let vantage = try vantage()
         let probe = try openProbe(vantage)
@@ -82,28 +81,26 @@ struct CompareCommand: ParsableCommand {
         let client = TargetSettings.read()
         let seconds = Double(plan.duration) / 1e9
         var sampler = CompareSampler(
-            probe, collector: try? CollectorTrace(), seconds: seconds, listsAtEnd: states)
-        let background = try sampled { () throws(ProbeError) in try sampler.first() }.count
+            probe, of: vantage, seconds: seconds, listsAtEnd: states)
+        let background = try first(&sampler).count
         let predicted: PredictedScenario
         do {
             predicted = try PredictedScenario(
-                file.scenario, plan: plan, processes: processes, node: node, settings: settings,
-                client: client, background: background)
+                file.scenario, plan: plan, processes: generator.processCount(for: plan),
+                node: node, settings: settings, client: client, background: background)
         } catch {
             throw Failure(code: .usage, text: "compare: \(scenario)\n\(error)")
         }
         notes += predicted.notes
 
-        let (result, measured) = try measure(
-            plan, processes, permit, &sampler)
+        let (result, measured) = try measure(plan, permit, &sampler)
         let prediction = try predict(predicted, measured.collections, seconds, background)
         let report = ComparisonReport(
             scenario: file.scenario.name, scenarioHash: RunOutput.hash(of: file), seed: plan.seed,
             target: generator.targets.target, node: predicted.node, settings: settings,
-            client: client,
-            background: background, collections: measured.collections,
-            predictedCollections: prediction.collections, load: ComparisonReport.Load(result.flows),
-            predictedLoad: prediction.load,
+            client: client, background: background, collections: measured.collections,
+            predictedCollections: prediction.collections,
+            load: ComparisonReport.Load(result.flows), predictedLoad: prediction.load,
             comparison: Comparison(
                 predicted: prediction.curve, measured: measured.curve, seconds: seconds,
                 within: bounds), notes: notes)
@@ -144,17 +141,13 @@ struct CompareCommand: ParsableCommand {
     /// Whose table is looked at: without one there is nothing to compare.
     private func vantage() throws -> Vantage {
         let place = generator.observation.observe ?? "local"
-        guard let vantage = Vantage(place) else {
-            throw Failure(
-                code: .usage,
-                text: "--observe: found '\(place)', expected the table to compare with: local or "
-                    + "netns:NAME")
-        }
-        return vantage
+        return try OptionValue.read(
+            "--observe", place, expected: "the table to compare with: \(Vantage.forms)",
+            Vantage.init)
     }
 
     private func openProbe(_ vantage: Vantage) throws -> HostProbe {
-        do {
+        do throws(ProbeError) {
             return try HostProbe.open(vantage)
         } catch {
             throw ObserveOptions.failure(error, vantage)
@@ -162,44 +155,39 @@ struct CompareCommand: ParsableCommand {
     }
 
     private func read(_ vantage: Vantage) throws -> TargetSettings {
-        do {
+        do throws(ProbeError) {
             return try TargetSettings.read(vantage)
         } catch {
             throw ObserveOptions.failure(error, vantage)
         }
     }
 
-    private func sampled<Value>(_ body: () throws(ProbeError) -> Value) throws -> Value {
-        do {
-            return try body()
+    private func first(_ sampler: inout CompareSampler) throws -> HostSample {
+        do throws(ProbeError) {
+            return try sampler.first()
         } catch {
-            throw Failure(code: .failed, text: "the observed table is not to be read: \(error)")
+            throw Failure(
+                code: .environment, text: "the observed table is not to be read: \(error)")
         }
     }
 
     // MARK: Both runs
 
     private func measure(
-        _ plan: Plan, _ processes: Int, _ permit: LoadPermit, _ sampler: inout CompareSampler
+        _ plan: Plan, _ permit: LoadPermit, _ sampler: inout CompareSampler
     ) throws -> (LoadResult, MeasuredTable) {
         let interruption = try GeneratorOptions.interruption()
-        var lost: ProbeError?
         let progress = CompareProgress(isShown: !quiet && StandardStream.error.isTerminal)
         let result = try generator.run(
-            plan, permit, command: "compare", processes: processes, tolerated: 10,
-            interruption: interruption
+            plan, permit, command: "compare", interruption: interruption
         ) { origin in
-            do throws(ProbeError) {
-                if lost == nil { try sampler.look(origin: origin) }
-            } catch {
-                lost = error
-            }
+            sampler.look(origin: origin)
         } tick: { tick in
             progress.show(tick.seconds, of: plan.duration / 1_000_000_000, sampler.latestCount)
-            return lost != nil || Self.nobodyAnswers(tick.flows) ? [.stop] : []
+            return sampler.isBlind || Self.nobodyAnswers(tick.flows) ? [.stop] : []
         }
         progress.clear()
-        try check(result, lost)
+        try check(result, sampler.blindness)
         return (result, sampler.measured(origin: result.origin))
     }
 
@@ -210,11 +198,11 @@ struct CompareCommand: ParsableCommand {
             && sum.failures.contains { $0.failure.isRefused }
     }
 
-    private func check(_ result: LoadResult, _ lost: ProbeError?) throws {
-        if let lost {
+    private func check(_ result: LoadResult, _ blindness: ProbeError?) throws {
+        if let blindness {
             throw Failure(
                 code: .failed,
-                text: "the observed table went out of sight: \(lost); nothing was compared")
+                text: "the observed table went out of sight: \(blindness); nothing was compared")
         }
         if Self.nobodyAnswers(result.flows) {
             throw Failure(
@@ -247,8 +235,8 @@ struct CompareCommand: ParsableCommand {
 
     private func tell(_ report: ComparisonReport) throws {
         switch format {
-        case .text: for line in report.lines { try Output.line(line) }
-        case .json: try Output.write(report.json(isPretty: true))
+        case .text: try Output.write(report.lines.map { $0 + "\n" }.joined())
+        case .json: try Output.write(try report.json(isPretty: true))
         case .line: try Output.line(report.tableLine)
         }
         if let json {
