@@ -29,10 +29,11 @@ demo: build  ## Replays a shipped capture through a NAT gateway
 test: setup  ## Runs every test that this machine allows
 	swift test
 
-check: setup lint  ## Format, lint, a build without warnings, tests and house rules
+check: build lint  ## Format, lint, a build without warnings, tests, goldens and house rules
 	CTLAB_WARNINGS=error swift build $(CHECKED) --build-tests \
 	    --explicit-target-dependency-import-check error
 	CTLAB_WARNINGS=error swift test $(CHECKED) --skip-build
+	@scripts/goldens --check
 	@scripts/hot-path
 
 lint:  ## Reports what swift-format would change

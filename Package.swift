@@ -115,7 +115,7 @@ let package = Package(
             swiftSettings: strict),
         .testTarget(
             name: "SimulatorTests",
-            dependencies: ["Wire", "Conntrack", "Scenario", "Report", "Simulator"],
+            dependencies: ["Wire", "Conntrack", "Scenario", "Report", "Simulator", "Replay"],
             swiftSettings: strict),
         .testTarget(
             name: "LiveKernelTests",

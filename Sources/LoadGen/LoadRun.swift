@@ -65,8 +65,10 @@ public struct LoadRun: ~Copyable {
     public static let spareDescriptors = 64
     /// Nanoseconds the processes have to get ready.
     private static let preparation: UInt64 = 300_000_000
-    /// Nanoseconds a process may take to end, behind the plan's end and grace.
-    private static let overtime: UInt64 = 10_000_000_000
+    /// Nanoseconds a process may take to end, behind the plan's end and grace; and for each
+    /// connection that has to be ended.
+    private static let overtime: UInt64 = 8_000_000_000
+    private static let overtimeEach: UInt64 = 1_000_000
 
     private let plan: Plan
     private let children: [ChildProcess]
@@ -78,6 +80,7 @@ public struct LoadRun: ~Copyable {
     private var health: HealthProbe?
     /// When a process that has not ended is ended: it hangs.
     private var deadline: UInt64
+    private var overtime: UInt64
 
     /// How many processes `plan` takes: as many as its connections need descriptors.
     public static func processCount(for plan: Plan, descriptorLimit: Int) -> Int {
@@ -124,7 +127,8 @@ public struct LoadRun: ~Copyable {
         self.health = health
         reports = Array(repeating: nil, count: processCount)
         isRunning = Array(repeating: true, count: processCount)
-        deadline = origin + plan.duration + plan.grace + Self.overtime
+        overtime = Self.overtime + UInt64(plan.expectedFlows) * Self.overtimeEach
+        deadline = origin + plan.duration + plan.grace + overtime
     }
 
     /// Slots for a share: what it expects and as much again, because not all goes as expected; and
@@ -177,7 +181,7 @@ public struct LoadRun: ~Copyable {
     /// Asks the processes to end.
     private mutating func stop() {
         for child in children { child.tell("stop") }
-        deadline = min(deadline, MonotonicClock.now() + plan.grace + Self.overtime)
+        deadline = min(deadline, MonotonicClock.now() + plan.grace + overtime)
     }
 
     /// Ends the processes that should have ended by themselves.
@@ -236,6 +240,8 @@ public struct LoadRun: ~Copyable {
         case .goOn: break
         case .stop: stop()
         case .hold(let workload, let count):
+            overtime = max(overtime, Self.overtime + UInt64(count) * Self.overtimeEach)
+            deadline = max(deadline, origin + plan.duration + plan.grace + overtime)
             for (part, child) in children.enumerated() {
                 let share =
                     count * (part + 1) / children.count - count * part / children.count

@@ -84,7 +84,7 @@ struct RunOutput {
                 at: folder, withIntermediateDirectories: true)
             try write(json(summary), to: folder, "summary.json")
             try write(run.recorded.csv, to: folder, "series.csv")
-            try write(run.eventLines, to: folder, "events.jsonl")
+            try writeEvents(of: &run, to: folder)
             var tables = ""
             let listings = run.tables()
             for listing in listings {
@@ -97,6 +97,23 @@ struct RunOutput {
         } catch {
             throw Failure(code: .failed, text: "--out \(path): \(error)")
         }
+    }
+
+    private func writeEvents(of run: inout Simulator.Run, to folder: URL) throws {
+        let place = folder.appending(path: "events.jsonl")
+        try Data().write(to: place)
+        let file = try FileHandle(forWritingTo: place)
+        defer { try? file.close() }
+        var problem: (any Error)?
+        run.writeEvents { bytes in
+            guard problem == nil else { return }
+            do {
+                try file.write(contentsOf: bytes)
+            } catch {
+                problem = error
+            }
+        }
+        if let problem { throw problem }
     }
 
     private func write(_ text: String, to folder: URL, _ name: String) throws {

@@ -13,11 +13,34 @@ struct LabCommandTests {
         return try String(contentsOfFile: path, encoding: .utf8) == "\(value)\n"
     }
 
+    /// A lab of our own, whoever else has one.
+    private static let name = "ctlab-tests-\(getpid())"
+
     /// Runs `ctlab lab run` and checks that it leaves nothing behind.
     private static func run(_ arguments: [String]) throws -> Command {
-        let command = try Command.run(["lab", "run"] + arguments)
-        #expect(!FileManager.default.fileExists(atPath: "/run/netns/ctlab-gw"))
+        let command = try Command.run(["lab", "run", "--name", name] + arguments)
+        #expect(!FileManager.default.fileExists(atPath: "/run/netns/\(name)-gw"))
         return command
+    }
+
+    @Test("two labs of one name do not meet")
+    func takesItsName() throws {
+        let command = try Command.run(
+            program: "/bin/bash",
+            [
+                "-c",
+                """
+                "$1" lab run --name $2 -- load --quick churn --rate 10/s --for 4s > /dev/null &
+                first=$!
+                while [ ! -e /run/netns/$2-gw ]; do sleep 0.05; done
+                "$1" lab run --name $2 -- load --quick churn --rate 10/s --for 1s
+                second=$?
+                wait $first || exit 99
+                exit $second
+                """, "bash", Command.program.path, Self.name,
+            ])
+        #expect(command.status == 4)
+        #expect(command.error.contains("another run has the lab '\(Self.name)'"))
     }
 
     @Test("the generator's descriptors are named when they give in first, exactly")
@@ -37,8 +60,8 @@ struct LabCommandTests {
             program: "/bin/bash",
             [
                 "-c",
-                "ulimit -n 300; exec \"$1\" lab run -- ceiling --start 100 --most 1000 --processes 1",
-                "bash", Command.program.path,
+                "ulimit -n 300; exec \"$1\" lab run --name $2 -- ceiling --start 100 --most 1000 "
+                    + "--processes 1", "bash", Command.program.path, Self.name,
             ])
         #expect(command.status == 0, "\(command.error)")
         #expect(command.output.contains("ceiling: 236 connections"), "\(command.output)")
@@ -91,7 +114,7 @@ struct LabCommandTests {
         let far = try Self.run(arguments)
         #expect(far.status == 0, "\(far.error)")
         #expect(far.output.contains("ceiling: 700 flows"), "\(far.output)")
-        let own = try Self.run(arguments + ["--observe", "netns:ctlab-client"])
+        let own = try Self.run(arguments + ["--observe", "netns:\(Self.name)-client"])
         #expect(own.status == 0, "\(own.error)")
         #expect(own.output.contains("ceiling: 700 flows"), "\(own.output)")
         #expect(own.output.contains("limit: the table's maximum"))

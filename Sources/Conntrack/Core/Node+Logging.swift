@@ -51,7 +51,7 @@ extension Node {
         }
         let hook: Hook = packet.health.contains(.local) ? .output : .prerouting
         let line = remark.logLine(dump: dump(packet, hook, details: .all))
-        kernelLog.append(line, at: now.instant)
+        kernelLog.append(line, at: now.instant, level: .notice)
     }
 
     /// Writes down why a helper drops a packet, whatever `nf_conntrack_log_invalid` says.
@@ -59,7 +59,7 @@ extension Node {
         let remark = TrackerRemark(packet.tuple.protocolNumber, text)
         if table.journal.wantsRemarks { table.journal.remarks.append(remark) }
         let line = remark.logLine(dump: dump(packet, nil, details: .all))
-        kernelLog.append(line, at: now.instant)
+        kernelLog.append(line, at: now.instant, level: .notice)
     }
 
     /// The packet as the kernel log quotes it; without a hook it names no interface.

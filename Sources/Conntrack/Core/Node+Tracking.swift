@@ -174,8 +174,7 @@ extension Node {
 
     /// Closes the connection of a packet that a rule answers with a TCP reset: spec tcp.md §11.
     ///
-    /// The message about it waits for the connection's next packet, as this one goes no further.
-    /// Nothing answers a reset, so it closes nothing either.
+    /// It happens before the reset is sent, which takes the message about it along.
     ///
     /// Kernel: `nf_ct_set_closed()`.
     mutating func closeReset(_ packet: Packet, at now: Moment) {

@@ -265,13 +265,15 @@ enum ServiceKey: String, SchemaKey {
         case .targetPort: "The endpoints' port; the same if absent."
         case .nodePort: "A port on every node that leads here too."
         case .endpoints: "The group whose members answer."
-        case .mode: "Who balances: nftables (the default), iptables or ipvs."
+        case .mode:
+            "Who balances: nftables (the default), iptables or ipvs (translated by nftables)."
         case .affinity: "client-ip: a client keeps its endpoint."
         case .affinityTimeout: "For how long; 3h if absent."
         case .cleanup: "Who deletes UDP entries of endpoints that have gone: kube-proxy or none."
         case .nodes: "Nodes with the rules; every kubernetes-node if absent."
-        case .externalTraffic: "local: node-port traffic stays on its node, source unchanged."
-        case .reuse: "ipvs: what a SYN on an entry in TIME_WAIT does."
+        case .externalTraffic: "cluster, the default; local is refused: not modelled."
+        case .reuse:
+            "ipvs: a SYN on an entry in TIME_WAIT reopens it (the default) or is dropped with it."
         }
     }
 
@@ -325,7 +327,7 @@ enum ProxyKey: String, SchemaKey {
         switch self {
         case .to: "Where the back connection goes."
         case .connectTimeout: "How long it may take to open; 5s if absent."
-        case .pool: "Back connections are kept and used again."
+        case .pool: "Back connections are kept and used again; a new one a request if absent."
         }
     }
 

@@ -86,7 +86,10 @@ extension ScenarioReader {
             for (settingKey, value) in mapping {
                 guard let (setting, text) = setting(settingKey, value) else { continue }
                 apply(setting, text, key: settingKey, value: value, to: &trial)
-                changes.append(.init(node: name, name: setting, value: text))
+                changes.append(
+                    .init(
+                        node: name, name: HostSetting(named: setting)?.rawValue ?? setting,
+                        value: text))
             }
         }
         return changes

@@ -115,10 +115,14 @@ final class TrackedNode {
     var collectorAt: UInt64 = .max
     /// When its cycles began.
     var collections: [UInt64] = []
+    /// Virtual addresses and ports whose ipvs front end wants no port used again early.
+    var frontEnds: [FrontEnd] = []
     /// The first and the latest packet refused because the table was full, and what it held then.
     var firstRefusal: UInt64?
     var latestRefusal: UInt64?
     var contentsAtRefusal: TableContents?
+    /// What besides packets has first changed the node since the run began, and when.
+    private(set) var intervention: (at: UInt64, what: String)?
 
     init(_ node: consuming Node, station: Int, _ description: Scenario.Node, seed: UInt64) {
         self.node = node
@@ -128,6 +132,11 @@ final class TrackedNode {
         steering = description.steering
         cpus = Array(repeating: CPUState(), count: max(1, description.cpus))
         sampler = Sampler(seed: seed)
+    }
+
+    /// Notes that something else than a packet changes the node.
+    func isChanged(by what: String, at now: UInt64) {
+        intervention = intervention ?? (now, what)
     }
 
     /// Whether packets go through at once and never overlap.

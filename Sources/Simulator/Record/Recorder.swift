@@ -87,7 +87,7 @@ struct Recorder {
         let chains = home.node.table.chainLengths()
         let kernel = KernelMemory(
             buckets: Int(sysctl.roundedBuckets), entries: Int(entries),
-            extensions: KernelMemory.Extensions(sysctl, isListening: home.node.isListening))
+            extensions: KernelMemory.Extensions(sysctl, isListening: false))
         kernelPeaks[place] = max(kernelPeaks[place], UInt64(kernel.totalByteCount))
         let protocols = census.protocols
         let messages =

@@ -33,8 +33,8 @@ struct Simulation: ~Copyable {
     var workloads: [WorkloadState] = []
 
     var captures: [CapturePoint] = []
-    /// Whether ctnetlink events are kept, and those that were.
-    var keepsEvents = false
+    /// The ctnetlink messages that were kept; `nil` where nobody listens.
+    var events: EventBook?
     var timeline: [Scenario.TimelineEvent] = []
     var actions: [Action] = []
     var changes = RouteChanges()
@@ -73,6 +73,8 @@ struct Simulation: ~Copyable {
         while let event = queue.pop(through: end) {
             now = event.time
             eventCount &+= 1
+            // Often enough that journals stay small.
+            if eventCount & 0xfff == 0, events != nil { gatherEvents() }
             switch event.kind {
             case .arrival: arrival(event)
             case .processed: processed(event)

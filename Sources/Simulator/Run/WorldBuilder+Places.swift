@@ -125,6 +125,9 @@ extension WorldBuilder {
             simulation.facts[place].tracker = Int32(simulation.trackers.count)
             let tracked = TrackedNode(
                 Node(configuration), station: place, node, seed: seed(2, place))
+            tracked.frontEnds = scenario.services
+                .filter { $0.dropsReusedPorts && rules.carries(place, $0, self) }
+                .map { FrontEnd(family: $0.family, address: $0.virtualAddress, port: $0.port) }
             try fillTable(tracked, node)
             simulation.trackers.append(tracked)
         }

@@ -85,8 +85,7 @@ struct CeilingCommand: ParsableCommand {
     }
 
     private func climb(_ whole: Plan, _ permit: LoadPermit) throws {
-        let processes = LoadRun.processCount(
-            for: whole, descriptorLimit: generator.descriptorLimit())
+        let processes = generator.processCount(for: whole)
         var plan = whole
         if case .held(_, let perSecond) = plan.workloads[0].model {
             plan.workloads[0].model = .held(count: start, startsPerSecond: perSecond)

@@ -90,7 +90,8 @@ struct EarlyDropCommand: ParsableCommand {
         let sockets = datagrams.sourcePortCount * (datagrams.sources?.count ?? 1)
         let processes = (trial.connections + sockets + each - 1) / each
         let result = try generator.run(
-            plan, permit, command: "early-drop", processes: processes, tolerated: 10,
+            plan, permit, command: "early-drop", processes: generator.processes ?? processes,
+            tolerated: 10,
             interruption: interruption
         ) { tick in
             let withStates = trial.wantsStates(tick.flows)

@@ -69,7 +69,7 @@ struct GeneratorOptions: ParsableArguments {
     /// Descriptors each worker process may have.
     func descriptorLimit() -> Int { min(DescriptorLimit.raise(), descriptors ?? Int.max) }
 
-    /// How many processes `plan` is spread over.
+    /// How many processes `plan` takes, unless the options say so.
     func processCount(for plan: Plan) -> Int {
         processes ?? LoadRun.processCount(for: plan, descriptorLimit: descriptorLimit())
     }
@@ -77,22 +77,23 @@ struct GeneratorOptions: ParsableArguments {
     /// Carries `plan` out; failures speak in the name of `command`.
     ///
     /// - Parameters:
-    ///   - processes: How many processes, unless the options say so.
-    ///   - turn: Called a hundred times a second with the run's start on the monotonic clock.
+    ///   - processes: How many processes; by default as `processCount` says.
+    ///   - tolerated: Health questions that may fail in a row, unless the options say so.
+    ///   - turn: Called a hundred times a second, with the run's start on the monotonic clock.
+    ///   - tick: Told once a second; says what is wanted.
     func run(
         _ plan: Plan, _ permit: LoadPermit, command: String, processes standard: Int? = nil,
         tolerated: Int = 3, interruption: borrowing Interruption,
         turn: (_ origin: UInt64) -> Void = { _ in }, tick: (LoadTick) -> [LoadWish]
     ) throws(Failure) -> LoadResult {
         let limit = descriptorLimit()
-        let count = processes ?? standard ?? processCount(for: plan)
+        let count = standard ?? processCount(for: plan)
         do throws(LoadError) {
             var run = try LoadRun(
                 plan, processCount: count, permit: permit, descriptorLimit: limit,
                 health: try healthProbe(plan, tolerated))
             let origin = run.origin
-            return try run.run(
-                interruption: interruption, turn: { turn(origin) }, tick: tick)
+            return try run.run(interruption: interruption, turn: { turn(origin) }, tick: tick)
         } catch {
             let code: ExitStatus =
                 switch error {

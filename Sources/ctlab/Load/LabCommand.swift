@@ -170,7 +170,8 @@ struct LabCommand: ParsableCommand {
         var scenario: String?
 
         @Argument(
-            parsing: .postTerminator, help: "load …, ceiling …, timeouts … or compare …, behind --."
+            parsing: .postTerminator,
+            help: "load …, ceiling …, timeouts …, early-drop … or compare …, behind --."
         )
         var command: [String] = []
 
@@ -200,9 +201,11 @@ struct LabCommand: ParsableCommand {
                     Message.error("the links' delays are left out; --delay gives every link one")
                 }
             }
-            guard !TextFile.exists(LabCommand.mark) else {
+            guard name != "ctlab" || !TextFile.exists(LabCommand.mark) else {
                 throw Failure(
-                    code: .usage, text: "a lab is up already; end it first: ctlab lab down")
+                    code: .usage,
+                    text: "a lab is up already; end it first (ctlab lab down), or give this one "
+                        + "another name: --name ctlab-two")
             }
             try run(setup, holding: Interruption())
         }
@@ -212,6 +215,8 @@ struct LabCommand: ParsableCommand {
             try LabCommand.doing {
                 let lease = try MachineLease(changing: setup.globalSettings)
                 let lab = Lab(name: name)
+                // Held until the lab is gone; a process that dies lets go of it.
+                let claim = try LabCommand.claim(lab)
                 try lab.up(setup)
                 defer { try? lab.down() }
                 let sinks = try lab.inside(lab.server) { () throws(LabError) in
@@ -220,6 +225,7 @@ struct LabCommand: ParsableCommand {
                 var inner = try Ctlab.parseAsRoot(arguments(lab, setup))
                 try NetworkNamespace.during(lab.client) { try inner.run() }
                 for sink in sinks { sink.closeInput() }
+                _ = consume claim
                 _ = consume lease
             }
         }
@@ -248,18 +254,34 @@ struct LabCommand: ParsableCommand {
         private func arguments(_ lab: Lab, _ setup: LabSetup) -> [String] {
             var words = command
             if words.isEmpty, let scenario { words = ["load", scenario] }
-            if comparedScenario != nil, !words.contains("--target") {
+            func lacks(_ option: String) -> Bool {
+                !words.contains { $0 == option || $0.hasPrefix(option + "=") }
+            }
+            if comparedScenario != nil, lacks("--target") {
                 // All of the server's addresses: what fans out needs them.
                 words += ["--target", "\(setup.serverPrefix):9000"]
             }
-            if labScenario != nil, !words.contains("--sources") {
+            if labScenario != nil, lacks("--sources") {
                 words += ["--sources", setup.clientPrefix]
             }
             let server = ipv6 ? "[\(Lab.serverIPv6)]" : setup.serverAddress
-            if !words.contains("--target") { words += ["--target", "\(server):9000"] }
-            if !words.contains("--observe") { words += ["--observe", "netns:\(lab.gateway)"] }
+            if lacks("--target") { words += ["--target", "\(server):9000"] }
+            if lacks("--observe") { words += ["--observe", "netns:\(lab.gateway)"] }
             return words
         }
+    }
+
+    /// Takes the lab's name for one run: two of a name would remove each other's namespaces.
+    private static func claim(_ lab: Lab) throws -> FileDescriptor {
+        try TextFile.makeDirectory("/run/ctlab")
+        let file = try FileDescriptor(opening: "/run/ctlab/lab-\(lab.name)", for: .create)
+        guard try file.tryLock() else {
+            throw Failure(
+                code: .environment,
+                text: "another run has the lab '\(lab.name)'; wait for it to end, or give this one "
+                    + "another name: --name \(lab.name)-two")
+        }
+        return file
     }
 
     private static func startSinks(_ count: Int) throws(LabError) -> [ChildProcess] {
