@@ -77,7 +77,7 @@ struct GeneratorOptions: ParsableArguments {
     /// Carries `plan` out; failures speak in the name of `command`.
     ///
     /// - Parameters:
-    ///   - processes: How many processes, unless the options say so.
+    ///   - processes: How many processes; by default as `processCount` says.
     ///   - tolerated: Health questions that may fail in a row, unless the options say so.
     ///   - turn: Called a hundred times a second, with the run's start on the monotonic clock.
     ///   - tick: Told once a second; says what is wanted.
@@ -87,7 +87,7 @@ struct GeneratorOptions: ParsableArguments {
         turn: (_ origin: UInt64) -> Void = { _ in }, tick: (LoadTick) -> [LoadWish]
     ) throws(Failure) -> LoadResult {
         let limit = descriptorLimit()
-        let count = processes ?? standard ?? processCount(for: plan)
+        let count = standard ?? processCount(for: plan)
         do throws(LoadError) {
             var run = try LoadRun(
                 plan, processCount: count, permit: permit, descriptorLimit: limit,
