@@ -3,7 +3,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup build demo test check fmt lint goldens live bench bench-full fuzz test-san \
+.PHONY: help setup build demo test check fmt lint goldens live compare bench bench-full fuzz test-san \
     captures reference conformance clean
 
 # Where the checked build lives: its flags differ from the others', so it keeps its own products.
@@ -48,6 +48,9 @@ goldens: build  ## Writes what the captures' replays must print (read the diff)
 live: build  ## Compares the model with this machine's kernel (needs root)
 	swift test --filter LiveKernelTests
 	@scripts/live
+
+compare: build  ## Lays measurement over prediction in a lab on this machine (needs root)
+	@scripts/compare
 
 fuzz: setup  ## Runs every libFuzzer target for a minute
 	@scripts/fuzz

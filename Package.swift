@@ -126,7 +126,7 @@ let package = Package(
         .testTarget(
             name: "LoadGenTests",
             dependencies: [
-                "Wire", "LinuxCalls", "LoadGen",
+                "Wire", "Conntrack", "Scenario", "LinuxCalls", "LoadGen",
                 .product(name: "Histogram", package: "hdrhistogram-swift"),
             ],
             swiftSettings: strict),
@@ -136,7 +136,9 @@ let package = Package(
             swiftSettings: strict),
         .testTarget(name: "FuzzTests", dependencies: ["Fuzz"], swiftSettings: strict),
         .testTarget(
-            name: "CommandTests", dependencies: ["ctlab", "Captures"], swiftSettings: strict),
+            name: "CommandTests",
+            dependencies: ["ctlab", "Captures", "LoadGen", "LinuxCalls", "Wire"],
+            swiftSettings: strict),
         .testTarget(name: "TidyTests", swiftSettings: strict),
     ]
 )

@@ -224,7 +224,7 @@ public struct LiveRouter: ~Copyable {
         // §3). ctnetlink takes a number for both directions, so that this is left to us.
         var found = try organs.table.entry(for: tuple, zone: zones.original)
         if found?.isSeen(by: tuple, in: zones) != true, zones.reply != zones.original {
-            found = try organs.table.entry(for: tuple, zone: zones.reply)
+            found = try organs.table.entry(for: tuple, zone: zones.reply) ?? found
         }
         // Then it may hide the one that the tracker finds.
         if let other = found, !other.isSeen(by: tuple, in: zones) {

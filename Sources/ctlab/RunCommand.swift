@@ -176,23 +176,14 @@ struct RunCommand: ParsableCommand {
     }
 
     private func time(_ text: String, _ option: String) throws -> Instant {
-        guard let interval = OptionQuantity.duration(text) else {
-            throw Failure(
-                code: .usage, text: "\(option): found '\(text)', expected a time such as 90s")
-        }
-        return Instant.start + interval
+        Instant.start + (try OptionValue.read(option, text, OptionQuantity.duration))
     }
 
     private func checkMemory(_ scenario: Scenario) throws {
         let estimate = MemoryEstimate(scenario).total
         let limit: Int
         if let maxMemory {
-            guard let size = OptionQuantity.byteCount(maxMemory) else {
-                throw Failure(
-                    code: .usage,
-                    text: "--max-memory: found '\(maxMemory)', expected a size such as 4GiB")
-            }
-            limit = size
+            limit = try OptionValue.read("--max-memory", maxMemory, OptionQuantity.byteCount)
         } else {
             limit = Int(clamping: ProcessInfo.processInfo.physicalMemory / 2)
         }

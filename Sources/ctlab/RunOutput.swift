@@ -13,7 +13,9 @@ struct RunOutput {
     let directory: String?
 
     /// FNV-1a over the file's text and what was set besides.
-    var hash: String {
+    var hash: String { Self.hash(of: file) }
+
+    static func hash(of file: ScenarioFile) -> String {
         var hash: UInt64 = 0xcbf2_9ce4_8422_2325
         let text = file.text + file.overrides.map { "\n\($0)" }.joined()
         for byte in text.utf8 { hash = (hash ^ UInt64(byte)) &* 0x0000_0100_0000_01b3 }
@@ -52,15 +54,7 @@ struct RunOutput {
 
     // MARK: Standard output
 
-    private func print(_ text: String) throws {
-        do {
-            try StandardStream.output.write(Array(text.utf8).span)
-        } catch let error where error.isReaderGone {
-            return
-        } catch {
-            throw Failure(code: .failed, text: "\(error)")
-        }
-    }
+    private func print(_ text: String) throws { try Output.write(text) }
 
     private func printRows(_ rows: ((String) -> Void) -> Void) throws {
         var gathered = ""

@@ -5,8 +5,8 @@ import Testing
 import Wire
 
 extension LiveTests {
-    /// Races on the live kernel: two threads on two processors send first packets at the same instant,
-    /// over the loopback device of a namespace.
+    /// Races on the live kernel: two threads on two processors send first packets at the same
+    /// instant, over the loopback device of a namespace.
     ///
     /// Who meets whom is chance, so what is held is what must be true of every round, and that some
     /// rounds were races. The model's answers to the same races are in ConntrackTests/RaceTests.

@@ -70,6 +70,7 @@ struct CorpusTests {
         compare("state", kernel.state, model.state)
         compare("direction", kernel.direction, model.direction)
         compare("output", numberless(kernel.out), numberless(model.out))
+        compare("answers", drawless(kernel.answers), drawless(model.answers))
         compare("remarks", kernel.invalidReasons ?? [], model.invalidReasons ?? [])
         // The recordings could not look GRE entries up.
         if model.entry?.proto != 47, !areSame(kernel.entry, model.entry) {
@@ -101,6 +102,24 @@ struct CorpusTests {
                 return record
             }
             digits.replaceSubrange(88..<96, with: repeatElement("0", count: 8))
+            return OutputRecord(interface: record.interface, bytes: String(digits))
+        }
+    }
+
+    /// Answers without what is drawn or hashed with a secret: the identification of an IPv4 ICMP
+    /// packet, and the header checksum with it, the flow label of an IPv6 one.
+    private static func drawless(_ answers: [OutputRecord]?) -> [OutputRecord] {
+        (answers ?? []).map { record in
+            var digits = Array(record.bytes)
+            let places =
+                switch (digits.first, digits.count > 40 ? String(digits[18..<20]) : "") {
+                case ("4", "01"): [8..<12, 20..<24]
+                case ("6", _): [3..<8]
+                default: [] as [Range<Int>]
+                }
+            for place in places {
+                digits.replaceSubrange(place, with: repeatElement("0", count: place.count))
+            }
             return OutputRecord(interface: record.interface, bytes: String(digits))
         }
     }

@@ -90,10 +90,13 @@ extension Node {
         _ kind: RejectAnswer, to packet: Packet, _ hook: Hook, at now: Moment
     ) -> (Packet, [UInt8])? {
         guard mayAnswer(packet, hook, kind) else { return nil }
+        let isFollowed = [IPProtocol.tcp, IPProtocol.udp].contains(packet.tuple.protocolNumber)
         var refused = RefusedPacket(
             packet, at: hook, bytesInTransit(of: packet),
-            isVerified: settings.verifiesChecksums && packet.connection != .none)
+            isVerified: settings.verifiesChecksums && packet.connection != .none
+                && (isFollowed || packet.tuple.hasIdentifier))
         fillOptions(of: &refused, at: now)
+        if answersUnderWay.depth > 0 { refused.forgetChecksum() }
         switch kind {
         case .tcpReset:
             guard let segment = refused.resettable,

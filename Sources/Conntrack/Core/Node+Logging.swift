@@ -35,7 +35,9 @@ extension Node {
         let logs = effects.logs
         effects.logs.removeAll(keepingCapacity: true)
         for log in logs where log.group == nil {
-            kernelLog.append(log.prefix + dump(packet, hook, details: []), at: now.instant)
+            kernelLog.append(
+                log.prefix + dump(packet, hook, details: log.details), at: now.instant,
+                level: log.level)
         }
     }
 
@@ -47,8 +49,9 @@ extension Node {
         guard wanted == 255 || (wanted != 0 && wanted == packet.tuple.protocolNumber) else {
             return
         }
-        let line = remark.logLine(dump: dump(packet, .prerouting, details: .all))
-        kernelLog.append(line, at: now.instant)
+        let hook: Hook = packet.health.contains(.local) ? .output : .prerouting
+        let line = remark.logLine(dump: dump(packet, hook, details: .all))
+        kernelLog.append(line, at: now.instant, level: .notice)
     }
 
     /// Writes down why a helper drops a packet, whatever `nf_conntrack_log_invalid` says.
@@ -56,13 +59,14 @@ extension Node {
         let remark = TrackerRemark(packet.tuple.protocolNumber, text)
         if table.journal.wantsRemarks { table.journal.remarks.append(remark) }
         let line = remark.logLine(dump: dump(packet, nil, details: .all))
-        kernelLog.append(line, at: now.instant)
+        kernelLog.append(line, at: now.instant, level: .notice)
     }
 
     /// The packet as the kernel log quotes it; without a hook it names no interface.
     private func dump(_ packet: Packet, _ hook: Hook?, details: PacketDump.Details) -> String {
         let bytes = bytesInTransit(of: packet)
-        let showsInput = hook != nil && hook != .postrouting && hook != .output
+        // A forwarded packet's ingress interface is named to the end.
+        let showsInput = hook != nil
         let showsOutput = hook != nil && hook != .prerouting && hook != .input
         return PacketDump.text(
             of: bytes.span, from: showsInput ? name(of: packet.inInterface) : "",

@@ -58,6 +58,16 @@ extension Node {
         configuration.tickRate.instant(ofTick: table.collector.nextRun)
     }
 
+    /// Whether the collector's next run begins a cycle, instead of going on with one.
+    public var isBetweenCollections: Bool { table.collector.nextBucket == 0 }
+
+    /// Sets when the collector's next cycle begins: its phase, which on a real machine is whatever
+    /// has gone before.
+    public mutating func beginCollecting(at moment: Instant) {
+        table.collector.nextBucket = 0
+        table.collector.nextRun = configuration.tickRate.ticks64(at: moment)
+    }
+
     /// Replaces addresses and routes; interfaces keep their numbers, so none may be missing.
     public mutating func reroute(_ interfaces: [Interface]) {
         precondition(

@@ -8,6 +8,8 @@ public struct PacketTemplate: Hashable, Sendable, BitwiseCopyable {
     public internal(set) var zones = ZonePair.none
     /// A rule has attached one.
     public internal(set) var isAttached = false
+    /// The helper of a connection made for it; 0 is none.
+    private var helperNumber: UInt8 = 0
     /// The packet has passed the tracker: from there on nothing more is attached.
     var isPast = false
 
@@ -21,4 +23,17 @@ public struct PacketTemplate: Hashable, Sendable, BitwiseCopyable {
             original: direction == .reply ? 0 : zone, reply: direction == .original ? 0 : zone)
         return true
     }
+
+    /// Attaches a whole template, as the `CT` target of iptables does, where none is attached yet.
+    mutating func attach(_ definition: TemplateDefinition) -> Bool {
+        guard !isAttached, !isPast else { return false }
+        isAttached = true
+        zones = definition.zones
+        helperNumber = definition.helper?.rawValue ?? 0
+        return true
+    }
+
+    /// The helper that a connection made for the packet gets.
+    @inline(__always)
+    var helper: HelperKind? { helperNumber == 0 ? nil : HelperKind(rawValue: helperNumber) }
 }

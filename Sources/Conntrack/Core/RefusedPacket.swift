@@ -30,6 +30,19 @@ struct RefusedPacket {
 
     private var tuple: Tuple { packet.tuple }
 
+    /// Takes the checksum out of an IPv4 reset of the machine's own, of which only the pseudo
+    /// header is summed up while it is on its way through the hooks.
+    mutating func forgetChecksum() {
+        guard tuple.family == .ipv4, tuple.protocolNumber == IPProtocol.tcp,
+            bytes.count >= transportOffset + TCPHeader.minimumByteCount
+        else { return }
+        var sum = Checksum()
+        sum.addPseudoHeader(
+            .ipv4, source: tuple.source, destination: tuple.destination,
+            protocolNumber: IPProtocol.tcp, byteCount: bytes.count - transportOffset)
+        bytes.setBigEndian(sum.folded, at: transportOffset + 16)
+    }
+
     /// The TCP header a reset answers; `nil` where none does.
     ///
     /// Nobody answers a reset, a header cut short, or a wrong checksum.
@@ -87,12 +100,13 @@ struct RefusedPacket {
 
     /// Whether everything behind the network header adds up as a checksum must.
     ///
-    /// IPv6 counts a pseudo header for all protocols, IPv4 for TCP and UDP only.
+    /// IPv6 counts a pseudo header for all protocols. IPv4 does for TCP and UDP, and the network
+    /// header for others, so that nothing but zeros is right too.
     private var addsUp: Bool {
         let segment = bytes.span.extracting(transportOffset..<bytes.count)
         let hasPseudoHeader =
             tuple.family == .ipv6 || [IPProtocol.tcp, IPProtocol.udp].contains(tuple.protocolNumber)
-        guard hasPseudoHeader else { return Checksum.of(segment) == 0 }
+        guard hasPseudoHeader else { return [0, UInt16.max].contains(Checksum.of(segment)) }
         return Checksum.transport(
             segment, tuple.family, source: tuple.source, destination: tuple.destination,
             protocolNumber: tuple.protocolNumber) == 0

@@ -6,10 +6,13 @@ public struct KernelLog: Sendable {
     public struct Line: Sendable, Hashable {
         public var at: Instant
         public var text: String
+        /// How urgent: what decides whether a console shows it.
+        public var level: RuleLog.Level
 
-        public init(at: Instant, _ text: String) {
+        public init(at: Instant, _ text: String, level: RuleLog.Level = .warn) {
             self.at = at
             self.text = text
+            self.level = level
         }
 
         /// As `dmesg` prints it: seconds since the run began, six decimals, the text.
@@ -87,8 +90,10 @@ public struct KernelLog: Sendable {
     }
 
     /// Writes a line that nothing limits.
-    public mutating func append(_ text: String, at now: Instant) {
-        let line = Line(at: now, text)
+    public mutating func append(
+        _ text: String, at now: Instant, level: RuleLog.Level = .warn
+    ) {
+        let line = Line(at: now, text, level: level)
         guard ring.count == Self.lineLimit else {
             ring.append(line)
             return

@@ -43,6 +43,12 @@ struct HelperDefinition: Sendable, Hashable, BitwiseCopyable {
     var family: Family?
 }
 
+/// What the `CT` target of iptables attaches to a packet before the tracker sees it.
+struct TemplateDefinition: Sendable, Hashable, BitwiseCopyable {
+    var zones = ZonePair.none
+    var helper: HelperKind?
+}
+
 /// The helpers there are.
 public enum HelperKind: UInt8, Sendable, Hashable, CaseIterable, BitwiseCopyable {
     case ftp = 1

@@ -61,11 +61,8 @@ public struct Collector: Sendable, BitwiseCopyable {
 
     /// When a timer armed at `now` for `delay` ticks really fires.
     func due(after delay: UInt32, at now: UInt64) -> UInt64 {
-        let expiry = now + UInt64(delay)
-        guard roundsTimers, delay > 0 else { return expiry }
-        let grain: UInt64 =
-            delay < 64 ? 1 : delay < 512 ? 8 : delay < 4096 ? 64 : delay < 32768 ? 512 : 4096
-        return (expiry + grain) / grain * grain
+        guard roundsTimers, delay > 0 else { return now + UInt64(delay) }
+        return TickRate.wheel(after: UInt64(delay), at: now)
     }
 }
 
@@ -149,7 +146,7 @@ extension ConnectionTable {
     /// Whether the collector may take a live connection from a nearly full namespace: spec gc.md §3.
     func mayGo(_ record: ConnectionRecord, _ slot: Slot, _ ceiling: UInt32) -> Bool {
         guard ceiling != 0, !record.status.contains(.dying),
-            namespaces[Int(record.namespace.raw)].count >= ceiling
+            namespaces[record.namespace].count >= ceiling
         else { return false }
         if !record.status.contains(.assured) { return true }
         return Trackers.mayDropAssured(record.protocolNumber, states[slot])

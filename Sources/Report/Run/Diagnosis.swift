@@ -68,8 +68,10 @@ public enum Diagnosis {
         ("cpu_backlog", "were dropped because the CPUs were too busy"),
     ]
 
-    /// Drops at confirmation: no port was free when one was chosen, or one was and somebody else's
-    /// connection was in the table first. The kernel counts both alike.
+    /// Drops at confirmation, which the kernel counts alike whatever their cause.
+    ///
+    /// No port was free when one was chosen; or one was, and another connection was in the table
+    /// first.
     private static func failedInsertions(_ node: NodeSummary) -> [String] {
         var sentences: [String] = []
         let failed = node.drops["insert_failed"] ?? 0

@@ -392,8 +392,9 @@ extension Simulation {
         let phase = exchanges[index].phase
         guard phase != .holding, phase != .backingOff else { return }
         let live = socket(of: index)
+        let isAbrupt = workloads[Int(exchanges[index].workload)].flow.flow.retry.givesUpWithReset
         attemptFailed(index, phase == .connecting ? .connectTimeout : .timeout)
         guard let live, sockets[live].generation != 0 else { return }
-        shutDown(live)
+        shutDown(live, isAbrupt: isAbrupt)
     }
 }

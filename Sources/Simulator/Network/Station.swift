@@ -20,9 +20,13 @@ struct StationFacts {
     var listenerCount: UInt32 = 0
     /// `ip_local_port_range`.
     var ports: ClosedRange<UInt16> = 32768...60999
+    /// `tcp_syn_linear_timeouts`.
+    var synLinearTimeouts: UInt8 = 0
     /// `tcp_syn_retries`, `tcp_synack_retries`, `tcp_retries2`.
     var synRetries: UInt8 = 6
     var synAckRetries: UInt8 = 5
+    /// The timer wheel that repeats of a SYN wait for; `nil` fires on the nanosecond.
+    var wheel: TickRate?
     var dataRetries: UInt8 = 15
     /// `tcp_fin_timeout`, nanoseconds.
     var finTimeout: UInt64 = 60_000_000_000
@@ -109,6 +113,8 @@ final class TrackedNode {
     private var sampler: Sampler
     /// When each collector event is due, to know a stale one.
     var collectorAt: UInt64 = .max
+    /// When its cycles began.
+    var collections: [UInt64] = []
     /// Virtual addresses and ports whose ipvs front end wants no port used again early.
     var frontEnds: [FrontEnd] = []
     /// The first and the latest packet refused because the table was full, and what it held then.

@@ -13,6 +13,8 @@ public struct RunOptions: Sendable {
     public var end: Instant?
     /// When the table is listed besides the end.
     public var listAt: Instant?
+    /// When the collectors begin their first cycle; `nil` is a second after the start, as after boot.
+    public var firstCollection: Instant?
     /// How many ctnetlink messages are kept for `Run.writeEvents`; 0: nobody listens.
     public var eventLimit = 0
 
@@ -53,6 +55,9 @@ public struct Run: ~Copyable {
         listAt = options.listAt.map(\.nanoseconds)
         var builder = WorldBuilder(scenario, seed: seed)
         simulation = try builder.build()
+        if let moment = options.firstCollection {
+            for home in simulation.trackers { home.node.beginCollecting(at: moment) }
+        }
         simulation.keepEvents(limit: options.eventLimit)
         recorder = Recorder(simulation, groups: builder.memberNames)
         simulation.start()
@@ -148,6 +153,12 @@ public struct Run: ~Copyable {
         simulation.trackers.map {
             (simulation.names[$0.station].name, $0.node.kernelLog.lines)
         }
+    }
+
+    /// When the cycles of a node's collector began.
+    public func collections(on node: String) -> [Instant] {
+        let home = simulation.trackers.first { simulation.names[$0.station].name == node }
+        return (home?.collections ?? []).map { Instant(nanoseconds: $0) }
     }
 
     /// What the expectations come to, in the order of the file.

@@ -105,7 +105,11 @@ struct Simulation: ~Copyable {
     }
 
     private mutating func collectorDue(_ event: Event) {
-        trackers[Int(event.index)].node.advance(to: Instant(nanoseconds: now))
+        let home = trackers[Int(event.index)]
+        if home.collectorAt <= now, home.node.isBetweenCollections {
+            home.collections.append(now)
+        }
+        home.node.advance(to: Instant(nanoseconds: now))
         scheduleCollector(Int(event.index))
     }
 }

@@ -82,6 +82,8 @@ extension Simulation {
         switch change.name {
         case "net.ipv4.tcp_syn_retries":
             facts[member].synRetries = UInt8(clamping: number ?? 6)
+        case "net.ipv4.tcp_syn_linear_timeouts":
+            facts[member].synLinearTimeouts = UInt8(clamping: number ?? 0)
         case "net.ipv4.tcp_synack_retries":
             facts[member].synAckRetries = UInt8(clamping: number ?? 5)
         case "net.ipv4.tcp_retries2": facts[member].dataRetries = UInt8(clamping: number ?? 15)

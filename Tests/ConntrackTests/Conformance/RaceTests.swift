@@ -186,6 +186,8 @@ struct RaceTests {
                     released += 1
                     if bench.release(waiting.remove(at: place)) == "insert_failed" { dropped += 1 }
                 }
+                let packets = waiting.map(\.packet)
+                #expect(bench.node.audit(holding: packets, at: bench.now) == [], "seed \(seed)")
             }
             for held in waiting where bench.release(held) == "insert_failed" { dropped += 1 }
         }
@@ -193,7 +195,7 @@ struct RaceTests {
         #expect(released > 150, "seed \(seed)")
         #expect(counters["insert_failed"] ?? 0 == dropped, "seed \(seed)")
         #expect(counters["drop"] ?? 0 == dropped, "seed \(seed)")
-        #expect(bench.node.table.audit(at: bench.node.moment(bench.now)) == [], "seed \(seed)")
+        #expect(bench.node.audit(at: bench.now) == [], "seed \(seed)")
         bench.flush()
         bench.wait(200)
         #expect(bench.node.count == 0, "seed \(seed)")

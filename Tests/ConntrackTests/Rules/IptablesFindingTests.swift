@@ -74,6 +74,25 @@ struct IptablesFindingTests {
             "-A INPUT -m statistic --mode random --probability 2 -j DROP",
             "t.save:4:51: found '2', expected a probability from 0 to 1"),
         Row("-A INPUT -j NOTRACK", "t.save:4:13: found 'NOTRACK', expected 'NOTRACK' in raw only"),
+        Row("-A INPUT -j CT --zone 5", "t.save:4:13: found 'CT', expected 'CT' in raw only"),
+        Row(
+            "-A INPUT -j CT --timeout slow",
+            "t.save:4:16: found '--timeout', expected a supported option of 'CT': --notrack, --zone, "
+                + "--zone-orig, --zone-reply, --helper"),
+        Row(
+            "-A INPUT -j CT --ctevents new",
+            "t.save:4:16: found '--ctevents', expected a supported option of 'CT': --notrack, "
+                + "--zone, --zone-orig, --zone-reply, --helper"),
+        Row(
+            "-A INPUT -j LOG --log-level loud",
+            "t.save:4:29: found 'loud', expected a level: 0 to 7, emerg, alert, crit, err, warn, "
+                + "notice, info, debug"),
+        Row(
+            "-A INPUT -p tcp -j REJECT --reject-with icmp-nobody",
+            "t.save:4:41: found 'icmp-nobody', expected one of icmp-net-unreachable, net-unreach, "
+                + "icmp-host-unreachable, host-unreach, icmp-proto-unreachable, proto-unreach, "
+                + "icmp-port-unreachable, port-unreach, icmp-net-prohibited, net-prohib, "
+                + "icmp-host-prohibited, host-prohib, icmp-admin-prohibited, admin-prohib, tcp-reset"),
     ]
 
     static let texts: [Row] = [

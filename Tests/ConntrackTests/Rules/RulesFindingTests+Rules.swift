@@ -99,8 +99,9 @@ extension RulesFindingTests {
             "4:12: found \"x\", expected 'set'"),
         Row(
             "ct count over 10",
-            "4:4: found 'count', expected a supported key of 'ct'; 'ct count' is "
-                + "not supported yet"),
+            "4:4: found 'count', expected one of the supported keys of 'ct': state, direction, "
+                + "status, mark, expiration, zone, label, helper, packets, bytes, original, reply; "
+                + "'ct count' is not supported"),
         Row(
             "fib daddr oif \"lan\"",
             "4:11: found 'oif', expected 'type', the only supported result of 'fib'"),
@@ -140,7 +141,7 @@ extension RulesFindingTests {
         Row(
             "log level warning",
             "4:11: found 'warning', expected one of emerg, alert, crit, err, warn, "
-                + "notice, info, debug, audit"),
+                + "notice, info, debug"),
         Row(
             "log group 1 level info",
             "4:1: found 'log', expected 'group' without 'level' and 'flags'"),

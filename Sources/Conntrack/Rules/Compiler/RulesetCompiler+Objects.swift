@@ -16,6 +16,11 @@ extension RulesetCompiler {
         emit(.setZone(0, direction))
     }
 
+    mutating func attachTemplate(_ definition: TemplateDefinition) {
+        track()
+        emit(.attachTemplate(place(definition, in: \.templates)))
+    }
+
     mutating func setObject(
         _ kind: ConnectionObjectSyntax.Kind, named name: String, at position: SourcePosition
     ) throws(Stop) {

@@ -44,6 +44,7 @@ extension RulesetCompiler {
             try loadMark(expression)
             emit(.setConnectionMark(0))
         case .setZone(let expression, let direction): try setZone(expression, direction)
+        case .attachTemplate(let definition): attachTemplate(definition)
         case .setLabel(let label):
             track()
             emit(.setLabel(label))

@@ -69,6 +69,8 @@ enum Instruction: Sendable, BitwiseCopyable {
     case setConnectionMark(Register)
     /// For both directions, or for one.
     case setZone(Register, Direction?)
+    /// Into `RuleProgram.templates`.
+    case attachTemplate(Int32)
     case setLabel(UInt8)
     /// Into `RuleProgram.timeouts`.
     case setTimeoutPolicy(Int32, protocolNumber: UInt8)

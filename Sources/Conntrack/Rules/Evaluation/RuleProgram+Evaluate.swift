@@ -177,6 +177,11 @@ extension RuleProgram {
                 let zone = UInt16(truncatingIfNeeded: context.registers[register].low)
                 // The template takes the place of what `notrack` left there.
                 if packet.template.attach(zone: zone, in: direction) { packet.info = .none }
+            case .attachTemplate(let index):
+                // Unlike nftables, it leaves alone what `notrack` has been at.
+                if packet.info != .untracked, packet.template.attach(templates[Int(index)]) {
+                    packet.info = .none
+                }
             case .setLabel(let label):
                 if packet.info.direction != nil { effects.add(LabelSet(label)) }
             case .setTimeoutPolicy(let index, let protocolNumber):

@@ -31,6 +31,7 @@ struct RuleProgram: Sendable {
     var translations: [Translation] = []
     var timeouts: [TimeoutDefinition] = []
     var helpers: [HelperDefinition] = []
+    var templates: [TemplateDefinition] = []
     var sets: [DynamicSet] = []
     var updates: [SetUpdate] = []
     /// What the node's addresses are to it; the node fills it in.

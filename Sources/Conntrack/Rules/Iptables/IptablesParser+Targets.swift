@@ -21,10 +21,8 @@ extension IptablesParser {
         case "REJECT": return [try reject(target)]
         case "NOTRACK": return [try notrack(word)]
         case "CT":
-            guard target.argument("--notrack") != nil else {
-                throw fail(word, expected: "'--notrack' behind it")
-            }
-            return [try notrack(word)]
+            if target.argument("--notrack") != nil { return [try notrack(word)] }
+            return [try template(target)]
         case "MARK": return [try setMark(target)]
         case "CONNMARK": return [try setConnectionMark(target)]
         case "LOG": return [try log(target)]
@@ -43,6 +41,41 @@ extension IptablesParser {
     private mutating func notrack(_ word: IptablesWord) throws(Stop) -> StatementSyntax {
         guard table?.name == "raw" else { throw fail(word, expected: "'\(word.text)' in raw only") }
         return statement(.notrack, word)
+    }
+
+    /// What a connection made for the packet gets: a zone, a helper.
+    private mutating func template(_ target: IptablesCall) throws(Stop) -> StatementSyntax {
+        guard table?.name == "raw" else {
+            throw fail(target.word, expected: "'CT' in raw only")
+        }
+        var definition = TemplateDefinition()
+        for argument in target.arguments {
+            guard let word = argument.values.first else { continue }
+            guard argument.name != "--helper" else {
+                let names = HelperKind.allCases.map(\.name)
+                definition.helper = HelperKind.allCases.first { $0.name == word.text }
+                guard definition.helper != nil else {
+                    throw fail(
+                        word,
+                        expected: "a helper that is modelled: \(names.joined(separator: ", "))",
+                        near: names)
+                }
+                continue
+            }
+            let zone = UInt16(
+                truncatingIfNeeded: try number(
+                    word.text, word, atMost: 65_535, "a zone (one out of the mark is not supported)"
+                ))
+            if argument.name != "--zone-reply" { definition.zones.original = zone }
+            if argument.name != "--zone-orig" { definition.zones.reply = zone }
+        }
+        guard !target.arguments.isEmpty else {
+            throw fail(
+                target.word,
+                expected: "'--notrack', '--zone', '--zone-orig', '--zone-reply' or '--helper' "
+                    + "behind it")
+        }
+        return statement(.attachTemplate(definition), target.word)
     }
 
     // MARK: Reject
@@ -153,17 +186,19 @@ extension IptablesParser {
 
     // MARK: Log
 
-    private static let levels: [RuleLog.Level] = [
-        .emerg, .alert, .crit, .err, .warn, .notice, .info, .debug,
+    private static let details: [(option: String, detail: PacketDump.Details)] = [
+        ("--log-tcp-sequence", .tcpSequence), ("--log-tcp-options", .tcpOptions),
+        ("--log-ip-options", .ipOptions),
     ]
 
     private mutating func log(_ target: IptablesCall) throws(Stop) -> StatementSyntax {
         var log = RuleLog(prefix: try prefix(target.argument("--log-prefix"), limit: 29))
         if let word = target.argument("--log-level")?.values[0] {
-            let names = Self.levels.map(\.rawValue)
+            let levels = RuleLog.Level.allCases
+            let names = levels.map(\.rawValue)
             let spelled = ["warning": "warn", "error": "err", "panic": "emerg"][word.text]
-            if let number = Int(word.text), Self.levels.indices.contains(number) {
-                log.level = Self.levels[number]
+            if let number = Int(word.text), levels.indices.contains(number) {
+                log.level = levels[number]
             } else if let level = RuleLog.Level(rawValue: spelled ?? word.text) {
                 log.level = level
             } else {
@@ -171,6 +206,9 @@ extension IptablesParser {
                     word, expected: "a level: 0 to 7, \(names.joined(separator: ", "))",
                     near: names)
             }
+        }
+        for known in Self.details where target.argument(known.option) != nil {
+            log.details.insert(known.detail)
         }
         return statement(.log(log), target.word)
     }

@@ -94,7 +94,13 @@ extension IptablesModule {
         IptablesModule("MASQUERADE", [IptablesOption("--to-ports")] + translation),
         IptablesModule("REDIRECT", [IptablesOption("--to-ports")] + translation),
         IptablesModule("NOTRACK", []),
-        IptablesModule("CT", [IptablesOption("--notrack", 0)]),
+        IptablesModule(
+            "CT",
+            [
+                IptablesOption("--notrack", 0), IptablesOption("--zone"),
+                IptablesOption("--zone-orig"), IptablesOption("--zone-reply"),
+                IptablesOption("--helper"),
+            ]),
         IptablesModule(
             "MARK",
             ["--set-mark", "--set-xmark", "--and-mark", "--or-mark", "--xor-mark"].map {

@@ -66,13 +66,14 @@ extension RulesetParser {
                 guard let level = RuleLog.Level(rawValue: current.text), current.kind == .word
                 else {
                     let names = RuleLog.Level.allCases.map(\.rawValue)
+                    let hint = isWord("audit") ? ": audit records are not written" : ""
                     throw fail(
-                        expected: "one of \(names.joined(separator: ", "))", near: names)
+                        expected: "one of \(names.joined(separator: ", "))\(hint)", near: names)
                 }
                 advance()
                 log.level = level
             case "group": log.group = UInt16(try number(0...65_535, "a group"))
-            case "flags": try logFlags()
+            case "flags": try logFlags(&log.details)
             default: _ = try number(0...UInt64(UInt32.max), "a number")
             }
         }
@@ -82,20 +83,31 @@ extension RulesetParser {
         return .log(log)
     }
 
-    /// What a log line shows besides: taken as written, the model's line shows the same always.
-    private mutating func logFlags() throws(Stop) {
+    /// What a log line shows besides.
+    private mutating func logFlags(_ details: inout PacketDump.Details) throws(Stop) {
         let flags = ["all", "skuid", "ether", "tcp", "ip"]
         guard current.kind == .word, flags.contains(current.text) else {
             throw fail(expected: "one of \(flags.joined(separator: ", "))", near: flags)
         }
         let flag = current.text
         advance()
-        let details = flag == "tcp" ? ["sequence", "options"] : flag == "ip" ? ["options"] : []
-        guard !details.isEmpty else { return }
+        let parts: [(name: String, detail: PacketDump.Details)]
+        switch flag {
+        case "all":
+            details = .all
+            return
+        case "tcp": parts = [("sequence", .tcpSequence), ("options", .tcpOptions)]
+        case "ip": parts = [("options", .ipOptions)]
+        default: return
+        }
         repeat {
-            guard current.kind == .word, details.contains(current.text) else {
-                throw fail(expected: "one of \(details.joined(separator: ", "))", near: details)
+            guard current.kind == .word,
+                let part = parts.first(where: { $0.name == current.text })
+            else {
+                let names = parts.map(\.name)
+                throw fail(expected: "one of \(names.joined(separator: ", "))", near: names)
             }
+            details.insert(part.detail)
             advance()
         } while take(sign: ",")
     }

@@ -132,6 +132,10 @@ extension RulesetParser {
             near: names)
     }
 
+    /// The supported keys of `ct`, for messages.
+    static let connectionKeyNames =
+        (Selector.connectionKeys.map(\.key) + ["original", "reply"]).joined(separator: ", ")
+
     private mutating func connectionSelector() throws(Stop) -> Selector {
         let directions = ["original", "reply"]
         guard current.kind == .word, directions.contains(current.text) else {
@@ -139,10 +143,9 @@ extension RulesetParser {
             if current.kind == .word, names.contains(current.text) {
                 return try key(of: "ct", in: Selector.connectionKeys)
             }
-            let all = names + directions
             throw fail(
-                expected: "one of the supported keys of 'ct': \(all.joined(separator: ", "))",
-                near: all)
+                expected: "one of the supported keys of 'ct': \(Self.connectionKeyNames)",
+                near: names + directions)
         }
         let direction = current.text
         let keys = direction == "original" ? Selector.originalKeys : Selector.replyKeys

@@ -116,7 +116,7 @@ extension RulesetParser {
     private mutating func element() throws(Stop) -> ElementSyntax {
         if isSign("{") { return ElementSyntax(key: try setLiteral()) }
         if isSign("*") {
-            throw fail(expected: "a key: catch-all elements are not supported yet")
+            throw fail(expected: "a key: catch-all elements are not supported")
         }
         let key = try concatenatedRight()
         if take(word: "comment") { _ = try quotedText("a comment", limit: 128) }

@@ -175,7 +175,8 @@ extension RulesetParser {
             advance()
             throw fail(
                 at: word,
-                expected: "a supported key of 'ct'; 'ct \(word.text)' is not supported yet")
+                expected: "one of the supported keys of 'ct': \(Self.connectionKeyNames); "
+                    + "'ct \(word.text)' is not supported")
         }
         if following.kind == .word, following.text == "timeout" { return try timeoutStatement() }
         let left = try leftSide()
@@ -185,7 +186,9 @@ extension RulesetParser {
         }
         if let statement = try attachingStatement(selector) { return statement }
         guard selector.field == .connectionMark else {
-            throw fail(expected: "a comparison; '\(left.text) set' is not supported yet")
+            throw fail(
+                expected: "a comparison: of 'ct', only mark, zone, label, helper and timeout can "
+                    + "be set")
         }
         advance()
         return .setConnectionMark(try setValue())
@@ -245,8 +248,8 @@ extension StatementSyntax {
         case .verdict(let verdict): verdict.kind != .continue
         case .reject, .translate: true
         case .match, .matchMasked, .verdictMap, .counter, .limit, .log, .notrack,
-            .setPacketMark, .setConnectionMark, .setZone, .setLabel, .setObject, .copyMark,
-            .updateSet, .connection, .eitherPort:
+            .setPacketMark, .setConnectionMark, .setZone, .attachTemplate, .setLabel, .setObject,
+            .copyMark, .updateSet, .connection, .eitherPort:
             false
         }
     }

@@ -83,6 +83,8 @@ struct StatementSyntax: Sendable {
         case setConnectionMark(Expression)
         /// For both directions, or for one.
         case setZone(Expression, Direction?)
+        /// The `CT` target of iptables.
+        case attachTemplate(TemplateDefinition)
         case setLabel(UInt8)
         case setObject(ConnectionObjectSyntax.Kind, name: String, at: SourcePosition)
         case copyMark(MarkCopySyntax)
