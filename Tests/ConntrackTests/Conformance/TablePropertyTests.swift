@@ -87,12 +87,16 @@ private struct TablePair: ~Copyable {
         table.collector.roundsTimers = false
         tuples = Self.tuples(pool, &dice)
         let key = table.hashKey
-        let mixes = [table.namespaces[0].hashMix, table.namespaces[1].hashMix]
+        let mixes = Self.mixes(of: table)
         plain = PlainTable(buckets: Int(buckets), limit: limit, namespaces: 2) {
             key.raw($0, zone: $1, namespaceMix: mixes[Int($2.raw)])
         }
         self.dice = dice
         for _ in 0..<2 { collect() }  // A table that comes to tick 2^32 has a past.
+    }
+
+    private static func mixes(of table: borrowing ConnectionTable) -> [UInt64] {
+        [table.namespaces[0].hashMix, table.namespaces[1].hashMix]
     }
 
     private static func tuples(_ count: Int, _ dice: inout Dice) -> [Tuple] {
