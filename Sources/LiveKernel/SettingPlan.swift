@@ -17,6 +17,9 @@ struct SettingPlan {
             case "net.netfilter.nf_conntrack_buckets", "net.netfilter.nf_conntrack_expect_max",
                 "net.netfilter.nf_conntrack_log_invalid":
                 leftOut.append(name)
+            case "net.ipv4.icmp_ratelimit", "net.ipv4.icmp_ratemask", "net.ipv6.icmp.ratelimit":
+                // There is no limit: it would go by real time.
+                if setting.value != "0" { leftOut.append(name) }
             case _ where MachineLease.globalNames.contains(name):
                 global.append(full)
             default:

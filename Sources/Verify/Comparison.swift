@@ -151,7 +151,8 @@ public struct Comparison: Sendable {
     }
 
     private func compareOutput(
-        _ kind: Difference.Kind, _ expected: [OutputRecord], _ found: [OutputRecord], _ list: inout DifferenceList
+        _ kind: Difference.Kind, _ expected: [OutputRecord], _ found: [OutputRecord],
+        _ list: inout DifferenceList
     ) {
         guard expected != found else { return }
         let isSame = pairs.areEquivalent(

@@ -39,6 +39,9 @@ public struct TwoArms: ~Copyable {
         var configuration = node.configuration
         configuration.sysctl.buckets = live.bucketCount
         configuration.sysctl.max = live.connectionLimit
+        // Limits of the rate go by real time: the live machine has none.
+        configuration.sysctl.icmpRateMask = 0
+        configuration.sysctl.icmpv6RateLimit = 0
         // The live machine is not the initial namespace; its number is the kernel's to choose.
         configuration.namespaceInode = configuration.namespaceInode ?? 4_026_532_000
         // Without events nothing tells when the live collector is at work.

@@ -105,9 +105,12 @@ extension LiveTests {
 
         @Test("policy.md case 6: the arms give the same answer", arguments: rows)
         func answers(_ row: Row) throws {
-            for tracking in ["", "chain t {\ntype filter hook forward priority 50\nct state new\n}\n"] {
+            for tracking in [
+                "", "chain t {\ntype filter hook forward priority 50\nct state new\n}\n",
+            ] {
                 var x = try TwoArmExchange(
-                    rules: "table inet t {\nchain c {\ntype filter hook \(row.hook)\n\(row.rule)\n}\n"
+                    rules:
+                        "table inet t {\nchain c {\ntype filter hook \(row.hook)\n\(row.rule)\n}\n"
                         + tracking + "}")
                 let step = try x.send(row.packet, called: row.name)
                 let answer = step.live.answers?.first

@@ -92,6 +92,51 @@ import Wire
         #expect(run.sockets.count == 0)
     }
 
+    /// A gateway that translates, and refuses the web port by `rule`.
+    private static func refusing(_ rule: String, output: String = "accept") -> String {
+        Worlds.masquerade + """
+
+            table ip filter {
+              chain passing {
+                type filter hook forward priority filter; policy accept;
+                ct state new tcp dport 443 \(rule)
+              }
+              chain own {
+                type filter hook output priority filter; policy \(output);
+              }
+            }
+            """
+    }
+
+    @Test(
+        "whom a gateway refuses hears of it at once, and nothing stays in the table",
+        arguments: [
+            ("reject with tcp reset", FailureReason.refused), ("reject", FailureReason.unreachable),
+        ])
+    func refused(rule: String, reason: FailureReason) throws {
+        var scenario = Worlds.scenario(rules: Self.refusing(rule))
+        scenario.workloads = [Worlds.shoppers(rate: 100, seconds: 10)]
+        let run = try Worlds.run(scenario)
+        let stats = run.workloads[0].stats
+        #expect(stats.started > 900)
+        #expect(stats.failed[Int(reason.rawValue)] == stats.started)
+        #expect(stats.retransmittedSYNs == 0)
+        #expect(run.gatewayStats.sent == stats.started, "an answer for each")
+        #expect(run.trackers[0].node.count == 0)
+        #expect(run.sockets.count == 0)
+    }
+
+    @Test("where the gateway's own rules let no answer out, the refused try again in vain")
+    func unheard() throws {
+        var scenario = Worlds.scenario(
+            rules: Self.refusing("reject with tcp reset", output: "drop"))
+        scenario.workloads = [Worlds.shoppers(rate: 100, seconds: 10)]
+        let run = try Worlds.run(scenario)
+        let stats = run.workloads[0].stats
+        #expect(stats.failed[Int(FailureReason.refused.rawValue)] == 0)
+        #expect(stats.retransmittedSYNs >= stats.started)
+    }
+
     @Test("the same seed gives the same run, and another one another")
     func determinism() throws {
         var scenario = Worlds.scenario()

@@ -24,6 +24,7 @@ struct AnswersUnderWay: Sendable {
     var finished: [Answer] = []
     /// How many are on their way: a rule at OUTPUT may refuse an answer, and be answered itself.
     var depth = 0
+    var limiter = AnswerLimiter()
 }
 
 extension Node {
@@ -42,7 +43,8 @@ extension Node {
             answersUnderWay.finished.removeAll(keepingCapacity: true)
         }
         // An ICMP error is never answered, so that no answer is far from a packet that came in.
-        if answersUnderWay.depth < 2, let (answer, bytes) = answer(kind, to: packet, hook, at: now) {
+        if answersUnderWay.depth < 2, let (answer, bytes) = answer(kind, to: packet, hook, at: now)
+        {
             if kind == .tcpReset { closeReset(packet, at: now) }
             answersUnderWay.depth += 1
             send(answer, bytes, for: packet, at: now)
@@ -135,7 +137,8 @@ extension Node {
     ) -> (Packet, [UInt8])? {
         let tuple = refused.packet.tuple
         guard refused.isReportable, let egress = routing.egress(to: tuple.source, tuple.family),
-            let source = answeringAddress(for: refused, leavingBy: egress)
+            let source = answeringAddress(for: refused, leavingBy: egress),
+            isInTime(tuple.source, tuple.family, at: now)
         else { return nil }
         var options: [UInt8] = []
         if refused.packet.health.contains(.options), refused.hook != .prerouting {
@@ -154,6 +157,19 @@ extension Node {
         let bytes = AnswerMaker.bytes(
             of: answer, quoting: refused.bytes, identification: number, options: options)
         return (answer, bytes)
+    }
+
+    /// Whether the limit of ICMP errors lets one go to this address now.
+    private mutating func isInTime(
+        _ receiver: Address, _ family: Family, at now: Moment
+    ) -> Bool {
+        guard !routing.isOwn(receiver, family) else { return true }
+        let sysctl = configuration.sysctl
+        let isLimited = family == .ipv6 || sysctl.icmpRateMask & 1 << 3 != 0
+        let spacing = family == .ipv4 ? sysctl.icmpRateLimit : sysctl.icmpv6RateLimit
+        return answersUnderWay.limiter.maySend(
+            to: receiver, family, every: .milliseconds(isLimited ? Int64(spacing) : 0),
+            at: now.instant)
     }
 
     /// Bytes an ICMP answer may have: what every host takes.

@@ -82,11 +82,6 @@ extension Node {
         routing.egress(to: destination, family)
     }
 
-    /// The interface's address that an answer to a packet that came in by it carries.
-    public func address(of interface: InterfaceIndex, _ family: Family) -> Address? {
-        primaryAddress(of: interface, family)
-    }
-
     // MARK: The conntrack tool
 
     /// Removes every connection, as `conntrack -F` does; returns how many.

@@ -105,7 +105,8 @@ struct RefusedPacket {
     private var addsUp: Bool {
         let segment = bytes.span.extracting(transportOffset..<bytes.count)
         let hasPseudoHeader =
-            tuple.family == .ipv6 || [IPProtocol.tcp, IPProtocol.udp].contains(tuple.protocolNumber)
+            tuple.family == .ipv6
+            || [IPProtocol.tcp, IPProtocol.udp].contains(tuple.protocolNumber)
         guard hasPseudoHeader else { return [0, UInt16.max].contains(Checksum.of(segment)) }
         return Checksum.transport(
             segment, tuple.family, source: tuple.source, destination: tuple.destination,
@@ -113,7 +114,9 @@ struct RefusedPacket {
     }
 }
 
-/// The packets that answer, as they are made. Everything in them was observed on 6.18.
+/// The packets that answer, as they are made.
+///
+/// Everything in them was observed on 6.18.
 enum AnswerMaker {
     /// A reset, as a closed port would send it: without data, TOS, or options.
     static func reset(_ segment: TCPSegment, for refused: RefusedPacket) -> Packet? {

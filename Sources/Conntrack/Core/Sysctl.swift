@@ -41,6 +41,12 @@ public struct Sysctl: Sendable, Hashable {
     public var frag6LowThreshold: UInt32 = 3_145_728
     /// `net.ipv4.ipfrag_time`.
     public var ipfragTime: UInt32 = 30
+    /// `net.ipv4.icmp_ratelimit` and `net.ipv6.icmp.ratelimit`: milliseconds between two ICMP errors
+    /// to an address; 0 is no limit.
+    public var icmpRateLimit: UInt32 = 1000
+    public var icmpv6RateLimit: UInt32 = 1000
+    /// `net.ipv4.icmp_ratemask`: the ICMP types that are limited, a bit each.
+    public var icmpRateMask: UInt32 = 6168
     /// `net.core.message_burst` and `net.core.message_cost` (seconds): the kernel-log limiter.
     public var messageBurst: UInt32 = 10
     public var messageCost: UInt32 = 5
@@ -143,11 +149,21 @@ extension Sysctl {
     /// Sets one value by its kernel name, with or without the `net.netfilter.` prefix.
     ///
     /// Names outside conntrack that the model knows: `net.ipv4.ipfrag_time`,
+    /// `net.ipv4.icmp_ratelimit`, `net.ipv4.icmp_ratemask`, `net.ipv6.icmp.ratelimit`,
     /// `net.core.message_burst`, `net.core.message_cost`, `net.nf_conntrack_max`.
     public mutating func set(_ name: String, to value: String) throws(SysctlError) {
         switch name {
         case "net.ipv4.ipfrag_time":
             ipfragTime = try Self.number(name, value, Self.anySecond)
+            return
+        case "net.ipv4.icmp_ratelimit":
+            icmpRateLimit = try Self.number(name, value, Self.anySecond)
+            return
+        case "net.ipv4.icmp_ratemask":
+            icmpRateMask = try Self.number(name, value, 0...UInt32.max)
+            return
+        case "net.ipv6.icmp.ratelimit":
+            icmpv6RateLimit = try Self.number(name, value, Self.anySecond)
             return
         case "net.core.message_burst":
             messageBurst = try Self.number(name, value, Self.anySecond)

@@ -74,7 +74,8 @@ extension DocumentReader {
     static func concernsTracking(_ name: String) -> Bool {
         name.hasPrefix("net.netfilter.nf_conntrack_") || name.hasPrefix("nf_conntrack_")
             || [
-                "net.nf_conntrack_max", "net.ipv4.ipfrag_time", "net.core.message_burst",
+                "net.nf_conntrack_max", "net.ipv4.ipfrag_time", "net.ipv4.icmp_ratelimit",
+                "net.ipv4.icmp_ratemask", "net.ipv6.icmp.ratelimit", "net.core.message_burst",
                 "net.core.message_cost",
             ].contains(name)
     }

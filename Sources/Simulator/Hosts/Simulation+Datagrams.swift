@@ -98,19 +98,9 @@ extension Simulation {
         guard !isMessage(tuple) else { return }
         let isIPv4 = tuple.family == .ipv4
         let type: UInt16 = isIPv4 ? 3 : 1
-        // A router answers with the address of the interface the packet came in by.
-        var source = tuple.destination
-        let tracker = Int(facts[station].tracker)
-        if tracker >= 0, flight.packet.inInterface != .none,
-            let own = trackers[tracker].node.address(
-                of: flight.packet.inInterface, tuple.family),
-            !isOwn(source, tuple.family, station)
-        {
-            source = own
-        }
         let answer = Tuple(
-            tuple.family, isIPv4 ? IPProtocol.icmp : IPProtocol.icmpv6, source: source, 0,
-            destination: tuple.source, type << 8 | UInt16(code))
+            tuple.family, isIPv4 ? IPProtocol.icmp : IPProtocol.icmpv6, source: tuple.destination,
+            0, destination: tuple.source, type << 8 | UInt16(code))
         let quoted = min(flight.packet.networkByteCount, isIPv4 ? 548 : 1184)
         let transport = 8 &+ quoted
         var packet = Packet(

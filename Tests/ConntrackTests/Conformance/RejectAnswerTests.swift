@@ -9,15 +9,17 @@ import Wire
 @Suite("Answers of reject rules")
 struct RejectAnswerTests {
     private static let client = Address(ipv4: 0x0A00_0002)
-    private static let server = Address(ipv4: 0xCB00_7109)
+    static let server = Address(ipv4: 0xCB00_7109)
 
     private static func node(_ rules: String) throws -> Node {
         var configuration = NodeConfiguration()
         configuration.tracking = .always
         configuration.interfaces = [
-            Interface(name: "lan", addresses: [try prefix("10.0.0.1/16"), try prefix("fd00::1/64")]),
             Interface(
-                name: "wan", addresses: [try prefix("203.0.113.1/24"), try prefix("2001:db8::1/64")],
+                name: "lan", addresses: [try prefix("10.0.0.1/16"), try prefix("fd00::1/64")]),
+            Interface(
+                name: "wan",
+                addresses: [try prefix("203.0.113.1/24"), try prefix("2001:db8::1/64")],
                 isDefault: true),
         ]
         configuration.ruleset = try Ruleset(
@@ -30,12 +32,13 @@ struct RejectAnswerTests {
         return Prefix(family, address, length: length)
     }
 
-    private static func forward(_ rule: String, more: String = "") throws -> Node {
+    static func forward(_ rule: String, more: String = "") throws -> Node {
         try node(
-            "table inet t {\nchain f {\ntype filter hook forward priority 0\n\(rule)\n}\n\(more)}\n")
+            "table inet t {\nchain f {\ntype filter hook forward priority 0\n\(rule)\n}\n\(more)}\n"
+        )
     }
 
-    private static let way = PacketBuilder(.ipv4, from: client, to: server)
+    static let way = PacketBuilder(.ipv4, from: client, to: server)
 
     /// The one answer to a packet from the LAN, and what else became of it.
     private static func answer(
@@ -138,7 +141,9 @@ struct RejectAnswerTests {
     func twice() throws {
         var node = try Self.forward(
             "tcp dport 80 reject with tcp reset",
-            more: "chain o {\ntype filter hook output priority 0\nmeta l4proto { tcp, icmp } reject\n}\n")
+            more:
+                "chain o {\ntype filter hook output priority 0\nmeta l4proto { tcp, icmp } reject\n}\n"
+        )
         let (answer, _) = try Self.answer(&node, Self.way.tcp(from: 1, to: 80, flags: .syn))
         #expect(answer == nil)
         #expect(node.answers.map(\.end.reason) == [.rejected, .rejected])
@@ -211,5 +216,29 @@ struct RejectAnswerTests {
             &node, wrong.tcp(from: 4000, to: 80, flags: [.ack, .psh], sequence: 1001))
         #expect(answer == nil && delivery.reason == .rejected)
         #expect(delivery.entry?.protocolState != TCPState.close.rawValue)
+    }
+}
+
+extension RejectAnswerTests {
+    @Test(
+        "An address hears of six refusals at once, and then of one a second; resets are not counted"
+    )
+    func limited() throws {
+        var node = try Self.forward("tcp dport 80 reject with tcp reset\nudp dport 82 reject")
+        func heard(_ bytes: [UInt8], at milliseconds: Int64) -> Bool {
+            !node.receive(
+                bytes.span, on: InterfaceIndex(0), at: .start + .milliseconds(milliseconds)
+            ).answers.isEmpty
+        }
+        let datagram = Self.way.udp(from: 1, to: 82)
+        let other = PacketBuilder(.ipv4, from: Address(ipv4: 0x0A00_0003), to: Self.server)
+        #expect((0..<20).map { _ in heard(datagram, at: 0) }.count { $0 } == 6)
+        #expect(heard(other.udp(from: 1, to: 82), at: 0))
+        #expect(!heard(datagram, at: 999))
+        #expect(heard(datagram, at: 1000))
+        #expect(!heard(datagram, at: 1001))
+        #expect((0..<20).map { _ in heard(datagram, at: 9000) }.count { $0 } == 6)
+        let segment = Self.way.tcp(from: 1, to: 80, flags: .syn)
+        #expect((0..<20).allSatisfy { _ in heard(segment, at: 9000) })
     }
 }

@@ -92,7 +92,8 @@ struct IptablesFindingTests {
             "t.save:4:41: found 'icmp-nobody', expected one of icmp-net-unreachable, net-unreach, "
                 + "icmp-host-unreachable, host-unreach, icmp-proto-unreachable, proto-unreach, "
                 + "icmp-port-unreachable, port-unreach, icmp-net-prohibited, net-prohib, "
-                + "icmp-host-prohibited, host-prohib, icmp-admin-prohibited, admin-prohib, tcp-reset"),
+                + "icmp-host-prohibited, host-prohib, icmp-admin-prohibited, admin-prohib, tcp-reset"
+        ),
     ]
 
     static let texts: [Row] = [

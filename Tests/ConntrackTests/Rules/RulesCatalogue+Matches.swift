@@ -6,7 +6,8 @@ import Wire
 
 extension RulesCatalogue {
     static let interfaceAndMeta: [CatalogueRow] = [
-        .match("iifname", "iifname \"lan\"", web, changed(web) { $0.inInterface = RulesSupport.wan }),
+        .match(
+            "iifname", "iifname \"lan\"", web, changed(web) { $0.inInterface = RulesSupport.wan }),
         .match(
             "iifname with *", "iifname \"la*\"", web,
             changed(web) { $0.inInterface = RulesSupport.wan }),
@@ -25,7 +26,8 @@ extension RulesCatalogue {
 
     static let headers: [CatalogueRow] = [
         .match("ip saddr", "ip saddr 10.0.0.2", web, .tcp(from: 0x0A00_0003)),
-        .match("ip daddr", "ip daddr 198.51.100.7", web, changed(web) { $0.tuple.destination = .zero }),
+        .match(
+            "ip daddr", "ip daddr 198.51.100.7", web, changed(web) { $0.tuple.destination = .zero }),
         .match("ip protocol", "ip protocol tcp", web, dns),
         .match("ip ttl", "ip ttl 64", web, changed(web) { $0.timeToLive = 5 }),
         .match("ip dscp", "ip dscp ef", changed(web) { $0.typeOfService = 0xb8 }, web),
@@ -115,7 +117,8 @@ extension RulesCatalogue {
         } + [
             .rules("comment", "tcp dport 80 drop comment \"web\"", web, .drop, ssh, .accept),
             .rules(
-                "limit rate over", "tcp dport 80 limit rate over 1/week burst 1 packets drop\n"
+                "limit rate over",
+                "tcp dport 80 limit rate over 1/week burst 1 packets drop\n"
                     + " tcp dport 22 drop", ssh, .drop, web, .accept),
             .rules(
                 "ct original zone set", "tcp dport 80 ct original zone set 5 drop", web, .drop, ssh,

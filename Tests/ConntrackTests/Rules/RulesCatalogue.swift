@@ -143,27 +143,31 @@ enum RulesCatalogue {
                 + " tcp dport 22 accept\n}\n}\n", hit: web, miss: ssh),
     ]
 
-    static let verdicts: [CatalogueRow] = [
-        .rules("accept", "tcp dport 80 accept\n drop", web, .accept, ssh, .drop),
-        .rules("drop", "tcp dport 80 drop", web, .drop, ssh, .accept),
-        .rules(
-            "reject", "tcp dport 80 reject", web, .reject(.icmp(code: 3)), ssh, .accept),
-        .rules(
-            "reject, IPv6", "tcp dport 80 reject", web6, .reject(.icmpv6(code: 4)), ssh, .accept),
-        .rules(
-            "reject with tcp reset", "tcp dport 80 reject with tcp reset", web, .reject(.tcpReset),
-            ssh, .accept),
-        .rules(
-            "jump", "jump other\n accept", web, .drop, ssh, .accept,
-            before: " chain other {\n tcp dport 80 drop\n }"),
-        .rules(
-            "goto", "goto other\n drop", ssh, .accept, web, .drop,
-            before: " chain other {\n tcp dport 80 drop\n }"),
-        .rules(
-            "return", "tcp dport 22 return\n drop", web, .drop, ssh, .accept),
-        .rules("continue", "tcp dport 80 continue\n tcp dport 80 drop", web, .drop, ssh, .accept),
-        .rules("vmap", "tcp dport vmap { 80 : drop, 22 : accept }", web, .drop, ssh, .accept),
-    ] + rejections
+    static let verdicts: [CatalogueRow] =
+        [
+            .rules("accept", "tcp dport 80 accept\n drop", web, .accept, ssh, .drop),
+            .rules("drop", "tcp dport 80 drop", web, .drop, ssh, .accept),
+            .rules(
+                "reject", "tcp dport 80 reject", web, .reject(.icmp(code: 3)), ssh, .accept),
+            .rules(
+                "reject, IPv6", "tcp dport 80 reject", web6, .reject(.icmpv6(code: 4)), ssh, .accept
+            ),
+            .rules(
+                "reject with tcp reset", "tcp dport 80 reject with tcp reset", web,
+                .reject(.tcpReset),
+                ssh, .accept),
+            .rules(
+                "jump", "jump other\n accept", web, .drop, ssh, .accept,
+                before: " chain other {\n tcp dport 80 drop\n }"),
+            .rules(
+                "goto", "goto other\n drop", ssh, .accept, web, .drop,
+                before: " chain other {\n tcp dport 80 drop\n }"),
+            .rules(
+                "return", "tcp dport 22 return\n drop", web, .drop, ssh, .accept),
+            .rules(
+                "continue", "tcp dport 80 continue\n tcp dport 80 drop", web, .drop, ssh, .accept),
+            .rules("vmap", "tcp dport vmap { 80 : drop, 22 : accept }", web, .drop, ssh, .accept),
+        ] + rejections
 
     private static let rejections: [CatalogueRow] =
         Vocabulary.icmpCodes.filter { $0.name != "frag-needed" }.map {
@@ -178,7 +182,8 @@ enum RulesCatalogue {
         }
         + zip(Vocabulary.icmpxCodes, [0, 3, 1, 13] as [UInt8]).map { name, code in
             .rules(
-                "reject with icmpx \(name.name)", "tcp dport 80 reject with icmpx type \(name.name)",
+                "reject with icmpx \(name.name)",
+                "tcp dport 80 reject with icmpx type \(name.name)",
                 web, .reject(.icmp(code: code)), ssh, .accept)
         }
 
@@ -236,7 +241,8 @@ enum RulesCatalogue {
             "snat to map", "snat to ip daddr map { 198.51.100.7 : 203.0.113.1 }",
             hook: "postrouting priority srcnat"),
         .nat("masquerade", "masquerade", hook: "postrouting priority srcnat"),
-        .nat("masquerade to ports", "masquerade to :2000-3000", hook: "postrouting priority srcnat"),
+        .nat(
+            "masquerade to ports", "masquerade to :2000-3000", hook: "postrouting priority srcnat"),
         .nat("masquerade random", "masquerade random", hook: "postrouting priority srcnat"),
         .nat("redirect", "redirect"),
         .nat("redirect to port", "redirect to :8080"),

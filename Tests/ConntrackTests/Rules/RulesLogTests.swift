@@ -59,7 +59,9 @@ struct RulesLogTests {
 
     static let rows = [
         Row(nftables: "log", iptables: "", shown: ("", "", "")),
-        Row(nftables: "log level info", iptables: "--log-level 6", shown: ("", "", ""), level: .info),
+        Row(
+            nftables: "log level info", iptables: "--log-level 6", shown: ("", "", ""), level: .info
+        ),
         Row(
             nftables: "log level emerg", iptables: "--log-level panic", shown: ("", "", ""),
             level: .emerg),
