@@ -11,9 +11,9 @@ private enum ShortScenario {
         duration: 3s
         topology:
           nodes:
-            clients: { addresses: [127.0.0.2/32] }
+            clients: { addresses: [198.18.0.1/32] }
             web:
-              addresses: [127.0.0.1/32]
+              addresses: [198.18.128.1/32]
               listen: [9000/tcp]
               nftables: |
                 table inet t {

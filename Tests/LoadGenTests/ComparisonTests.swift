@@ -153,13 +153,17 @@ import Testing
         #expect(figure.isWithin == row.isWithin)
     }
 
-    @Test("evictions are compared where there were any")
-    func comparesEvictions() {
+    @Test("evictions are shown where there were any, and judged where that is asked for")
+    func comparesEvictions() throws {
         let quiet = Self.table(Self.knownCount)
         let busy = Self.table(Self.knownCount, evictions: 100)
         let comparison = Comparison(predicted: quiet, measured: busy, seconds: 40)
         #expect(comparison.figures.last?.kind == .earlyDrops)
-        #expect(!comparison.isWithin)
+        #expect(comparison.figures.last?.errorPercent == 100)
+        #expect(comparison.isWithin)
+        let bounds = try #require(ComparisonBounds("early=10"))
+        #expect(
+            !Comparison(predicted: quiet, measured: busy, seconds: 40, within: bounds).isWithin)
         #expect(Comparison(predicted: quiet, measured: quiet, seconds: 40).figures.count == 3)
     }
 
@@ -198,13 +202,13 @@ import Testing
         #expect(
             chart.lines == [
                 "entries   · predicted   o measured   ● both   - nf_conntrack_max",
-                "100 │---------●●●·········",
-                "    │      ●●●   ooooo",
-                " 50 │    ●●           ooo",
-                "    │ ●●●",
-                "  0 │●",
+                "100 │---------●●●●········",
+                "    │       ●●    ooooo",
+                " 50 │    ●●●           ooo",
+                "    │  ●●",
+                "  0 │●●",
                 "    └─────────────────────",
-                "     0 s  5 s  10 s 15 20 s",
+                "     0 s  5 s  10 s 15 s20 s",
             ])
     }
 

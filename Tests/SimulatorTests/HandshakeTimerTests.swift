@@ -9,22 +9,21 @@ import Wire
 @Suite struct HandshakeTimerTests {
     /// One connection to a server that never answers; the moments its packets reach the gateway.
     private static func moments(_ change: (inout Scenario.Node) -> Void) throws -> [Double] {
-        var scenario = Worlds.scenario(seconds: 20, rules: Self.silence)
+        var scenario = Worlds.scenario(seconds: 20, rules: Self.silence, max: 512)
         change(&scenario.topology.nodes[0])
         var workload = Worlds.shoppers(rate: 1, seconds: 1)
         workload.load.arrivals = .trace([.milliseconds(1)])
         scenario.workloads = [workload]
-        scenario.sampleInterval = .milliseconds(1)
-        var run = try Run(scenario)
+        var builder = WorldBuilder(scenario, seed: 1)
+        var simulation = try builder.build()
+        simulation.start()
         var moments: [Double] = []
-        var seen = 0.0
-        while run.advance() {
-            guard
-                case .samples(let values)? = run.recorded.series(
-                    named: "gw.packets.received")?.values, let last = values.last, last > seen
-            else { continue }
-            seen = last
-            moments.append(Double(run.now.nanoseconds) / 1e9 - 0.002)
+        var seen: UInt64 = 0
+        for millisecond in UInt64(0)..<20_000 {
+            simulation.run(through: millisecond * 1_000_000)
+            guard simulation.gatewayStats.received > seen else { continue }
+            seen = simulation.gatewayStats.received
+            moments.append(Double(millisecond) / 1000 - 0.002)
         }
         return moments
     }
@@ -76,7 +75,7 @@ import Wire
     func beginsCollecting() throws {
         var options = RunOptions()
         options.firstCollection = Instant(nanoseconds: 7_300_000_000)
-        var run = try Run(Worlds.scenario(seconds: 100), options)
+        var run = try Run(Worlds.scenario(seconds: 100, max: 512), options)
         while run.advance() {}
         // An empty table is scanned every 61.44 s.
         let moments = run.collections(on: "gw").map { Double($0.nanoseconds) / 1e9 }
