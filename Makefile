@@ -3,7 +3,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup build demo test check fmt lint goldens live bench bench-full fuzz test-san \
+.PHONY: help setup build demo test check fmt lint goldens live compare bench bench-full fuzz test-san \
     captures reference conformance clean
 
 # Where the checked build lives: its flags differ from the others', so it keeps its own products.
@@ -29,10 +29,11 @@ demo: build  ## Replays a shipped capture through a NAT gateway
 test: setup  ## Runs every test that this machine allows
 	swift test
 
-check: setup lint  ## Format, lint, a build without warnings, tests and house rules
+check: build lint  ## Format, lint, a build without warnings, tests, goldens and house rules
 	CTLAB_WARNINGS=error swift build $(CHECKED) --build-tests \
 	    --explicit-target-dependency-import-check error
 	CTLAB_WARNINGS=error swift test $(CHECKED) --skip-build
+	@scripts/goldens --check
 	@scripts/hot-path
 
 lint:  ## Reports what swift-format would change
@@ -47,6 +48,9 @@ goldens: build  ## Writes what the captures' replays must print (read the diff)
 live: build  ## Compares the model with this machine's kernel (needs root)
 	swift test --filter LiveKernelTests
 	@scripts/live
+
+compare: build  ## Lays measurement over prediction in a lab on this machine (needs root)
+	@scripts/compare
 
 fuzz: setup  ## Runs every libFuzzer target for a minute
 	@scripts/fuzz

@@ -115,7 +115,7 @@ let package = Package(
             swiftSettings: strict),
         .testTarget(
             name: "SimulatorTests",
-            dependencies: ["Wire", "Conntrack", "Scenario", "Report", "Simulator"],
+            dependencies: ["Wire", "Conntrack", "Scenario", "Report", "Simulator", "Replay"],
             swiftSettings: strict),
         .testTarget(
             name: "LiveKernelTests",
@@ -126,16 +126,19 @@ let package = Package(
         .testTarget(
             name: "LoadGenTests",
             dependencies: [
-                "Wire", "LinuxCalls", "LoadGen",
+                "Wire", "Conntrack", "Scenario", "LinuxCalls", "LoadGen",
                 .product(name: "Histogram", package: "hdrhistogram-swift"),
             ],
             swiftSettings: strict),
         .testTarget(
-            name: "VerifyTests", dependencies: ["Wire", "Report", "Fuzz", "Verify"],
+            name: "VerifyTests",
+            dependencies: ["Wire", "Conntrack", "Scenario", "Report", "Fuzz", "Verify"],
             swiftSettings: strict),
         .testTarget(name: "FuzzTests", dependencies: ["Fuzz"], swiftSettings: strict),
         .testTarget(
-            name: "CommandTests", dependencies: ["ctlab", "Captures"], swiftSettings: strict),
+            name: "CommandTests",
+            dependencies: ["ctlab", "Captures", "LoadGen", "LinuxCalls", "Wire"],
+            swiftSettings: strict),
         .testTarget(name: "TidyTests", swiftSettings: strict),
     ]
 )

@@ -3,6 +3,7 @@
 //
 //     churn ADDRESS PORT RATE SECONDS     prints: connections, CPU nanoseconds each
 //     churn -u ADDRESS PORT COUNT RATE SECONDS     the same for datagrams to COUNT ports
+//     churn -r ADDRESS PORT RATE SECONDS     asks over HTTP, and is closed upon
 #define _GNU_SOURCE
 #include <arpa/inet.h>
 #include <errno.h>
@@ -39,7 +40,22 @@ static void die(const char *what) {
     exit(1);
 }
 
-static int64_t streams(struct sockaddr_in to, int64_t gap, int64_t end) {
+static const char request[] = "GET / HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n";
+
+// Whether the connection is over: it asks when it can, and reads until the far end has closed.
+static int exchange(int fd, uint32_t events) {
+    char answer[4096];
+    if ((events & (EPOLLIN | EPOLLRDHUP)) == 0) {
+        if (send(fd, request, sizeof request - 1, MSG_NOSIGNAL) < 0) die("send");
+        return 0;
+    }
+    for (;;) {
+        ssize_t n = recv(fd, answer, sizeof answer, 0);
+        if (n <= 0) return n == 0 || errno != EAGAIN;
+    }
+}
+
+static int64_t streams(struct sockaddr_in to, int64_t gap, int64_t end, int asks) {
     int64_t done = 0, active = 0, next = now();
     int epoll = epoll_create1(EPOLL_CLOEXEC);
     if (epoll < 0) die("epoll_create1");
@@ -63,6 +79,7 @@ static int64_t streams(struct sockaddr_in to, int64_t gap, int64_t end) {
         int count = epoll_pwait2(epoll, events, EVENTS, &timeout, NULL);
         for (int i = 0; i < count; i++) {
             if (events[i].events & (EPOLLERR | EPOLLHUP)) die("connection");
+            if (asks && !exchange(events[i].data.fd, events[i].events)) continue;
             close(events[i].data.fd);
             active--;
             done++;
@@ -105,16 +122,17 @@ static int64_t datagrams(struct sockaddr_in to, int ports, int64_t gap, int64_t 
 
 int main(int argc, char **argv) {
     int udp = argc > 1 && strcmp(argv[1], "-u") == 0;
-    if (argc != (udp ? 7 : 5)) {
-        fprintf(stderr, "usage: churn [-u] ADDRESS PORT [COUNT] RATE SECONDS\n");
+    int asks = argc > 1 && strcmp(argv[1], "-r") == 0;
+    if (argc != (udp ? 7 : asks ? 6 : 5)) {
+        fprintf(stderr, "usage: churn [-u|-r] ADDRESS PORT [COUNT] RATE SECONDS\n");
         return 2;
     }
-    argv += udp;
+    argv += udp || asks;
     struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons((uint16_t)atoi(argv[2]))};
     if (inet_pton(AF_INET, argv[1], &to.sin_addr) != 1) die("address");
     int64_t gap = 1000000000 / atoi(argv[3 + udp]);
     int64_t end = now() + (int64_t)atoi(argv[4 + udp]) * 1000000000;
-    int64_t done = udp ? datagrams(to, atoi(argv[3]), gap, end) : streams(to, gap, end);
+    int64_t done = udp ? datagrams(to, atoi(argv[3]), gap, end) : streams(to, gap, end, asks);
     if (done == 0) return 1;
     printf("%lld %lld\n", (long long)done, (long long)(cpu() / done));
     return 0;

@@ -21,7 +21,12 @@ public final class ChildProcess {
     private var buffer = [UInt8](repeating: 0, count: 64 << 10)
 
     /// Starts the program at `path`; `/proc/self/exe` is this one.
-    public init(_ path: String, _ arguments: [String]) throws(SystemCallError) {
+    ///
+    /// - Parameter kept: Variables of this process's environment it gets as well; it has its own
+    ///   PATH unless that is among them.
+    public init(
+        _ path: String, _ arguments: [String], keeping kept: [String] = []
+    ) throws(SystemCallError) {
         let (childInputNumber, inputNumber) = try Self.pipe()
         let childInput = FileDescriptor(owning: childInputNumber, name: "pipe")
         let outputNumber: Int32
@@ -40,9 +45,8 @@ public final class ChildProcess {
         _ = unsafe posix_spawn_file_actions_adddup2(&actions, childInput.raw, 0)
         _ = unsafe posix_spawn_file_actions_adddup2(&actions, childOutput.raw, 1)
         let words = unsafe ([path] + arguments).map { unsafe strdup($0) } + [nil]
-        let environment = unsafe [
-            strdup("PATH=/usr/sbin:/usr/bin:/sbin:/bin"), strdup("LC_ALL=C"), nil,
-        ]
+        let variables = Self.environment(keeping: kept)
+        let environment = unsafe variables.map { unsafe strdup($0) } + [nil]
         defer {
             for index in unsafe words.indices { unsafe Glibc.free(words[index]) }
             for index in unsafe environment.indices { unsafe Glibc.free(environment[index]) }
@@ -66,6 +70,12 @@ public final class ChildProcess {
         _ = Glibc.kill(processIdentifier, SIGKILL)
         var status: Int32 = 0
         _ = unsafe waitpid(processIdentifier, &status, 0)
+    }
+
+    private static func environment(keeping kept: [String]) -> [String] {
+        let own = kept.compactMap { name in Environment.value(name).map { "\(name)=\($0)" } }
+        let path = own.contains { $0.hasPrefix("PATH=") }
+        return own + (path ? [] : ["PATH=/usr/sbin:/usr/bin:/sbin:/bin"]) + ["LC_ALL=C"]
     }
 
     /// The reading end and the writing end.

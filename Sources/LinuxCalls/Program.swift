@@ -23,6 +23,12 @@ public struct Program: Sendable {
         path = "\(place)/\(name)"
     }
 
+    /// Where a shell of this process would find `name`; `nil` if nowhere.
+    public static func path(of name: String) -> String? {
+        (Environment.value("PATH") ?? "/usr/bin:/bin").split(separator: ":")
+            .map { "\($0)/\(name)" }.first { TextFile.isExecutable($0) }
+    }
+
     /// Runs it with `input` at its standard input, in the calling thread's namespaces.
     public func run(
         _ arguments: [String], input: String = ""
@@ -75,5 +81,14 @@ public struct Program: Sendable {
     /// C strings of `words` with the null behind them; `free` takes them back.
     private static func copy(_ words: [String]) -> [UnsafeMutablePointer<CChar>?] {
         unsafe words.map { unsafe strdup($0) } + [nil]
+    }
+}
+
+/// This process's environment.
+public enum Environment {
+    /// The variable `name`; `nil` if there is none.
+    public static func value(_ name: String) -> String? {
+        guard let text = unsafe getenv(name) else { return nil }
+        return unsafe String(cString: text)
     }
 }

@@ -65,6 +65,9 @@ public struct SocketFailure: Error, Sendable, Hashable, Codable, BitwiseCopyable
         SystemCallError(call: "\(call.name) \(peer)", code: code)
     }
 
+    /// The system's own words for `code`.
+    public var reason: String { SystemCallError(call: call.name, code: code).reason }
+
     /// This process, or the machine, has no descriptor left.
     public var isOutOfDescriptors: Bool { code == EMFILE || code == ENFILE }
     /// No source port is left for the destination.

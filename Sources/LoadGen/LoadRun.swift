@@ -25,6 +25,8 @@ public struct LoadResult: Sendable {
     public var elapsed: UInt64
     /// Somebody stopped it.
     public var wasInterrupted: Bool
+    /// Why the target was spared the rest: what the health probe said.
+    public var healthFailure: String?
     /// Why processes ended before their time, if any did; the counts are theirs up to then.
     public var lostProcesses: [String]
 }
@@ -60,16 +62,25 @@ public enum LoadWish: Sendable, Hashable {
 /// A plan, carried out by worker processes.
 public struct LoadRun: ~Copyable {
     /// Descriptors a process needs besides its connections.
-    static let spareDescriptors = 64
+    public static let spareDescriptors = 64
     /// Nanoseconds the processes have to get ready.
     private static let preparation: UInt64 = 300_000_000
+    /// Nanoseconds a process may take to end, behind the plan's end and grace; and for each
+    /// connection that has to be ended.
+    private static let overtime: UInt64 = 8_000_000_000
+    private static let overtimeEach: UInt64 = 1_000_000
 
     private let plan: Plan
     private let children: [ChildProcess]
     private var reports: [WorkerReport?]
     private var isRunning: [Bool]
     private var lost: [String] = []
-    private let origin: UInt64
+    /// The run's start on the machine's monotonic clock.
+    public let origin: UInt64
+    private var health: HealthProbe?
+    /// When a process that has not ended is ended: it hangs.
+    private var deadline: UInt64
+    private var overtime: UInt64
 
     /// How many processes `plan` takes: as many as its connections need descriptors.
     public static func processCount(for plan: Plan, descriptorLimit: Int) -> Int {
@@ -82,17 +93,17 @@ public struct LoadRun: ~Copyable {
     ///
     /// - Parameters:
     ///   - program: This command; `arguments` make it a worker.
-    ///   - permit: What `TargetGate` said about the targets.
+    ///   - permit: What `TargetGate` said about the targets; each process asks it again.
+    ///   - health: What stops the run when the target is not well.
     public init(
         _ plan: Plan, processCount: Int, permit: LoadPermit, descriptorLimit: Int,
-        program: String = "/proc/self/exe", arguments: [String] = ["load-worker"],
-        pinned: Bool = false
+        health: consuming HealthProbe? = nil, program: String = "/proc/self/exe",
+        arguments: [String] = ["load-worker"], pinned: Bool = false
     ) throws(LoadError) {
-        for workload in plan.workloads {
-            guard permit.covers(workload.target) else {
-                throw .notPermitted(
-                    "workload '\(workload.name)' goes beyond the target that is permitted")
-            }
+        do throws(TargetRefusal) {
+            try permit.check(plan)
+        } catch {
+            throw .notPermitted(error.description)
         }
         let origin = MonotonicClock.now() + Self.preparation
         let slots = max(1, descriptorLimit - Self.spareDescriptors)
@@ -101,7 +112,7 @@ public struct LoadRun: ~Copyable {
             let share = plan.part(part, of: processCount)
             let order = WorkerOrder(
                 plan: share, origin: origin, slotCount: min(slots, Self.slots(for: share)),
-                processor: pinned ? part % Processor.count : nil)
+                processor: pinned ? part % Processor.count : nil, claim: permit.claim)
             do throws(SystemCallError) {
                 let child = try ChildProcess(program, arguments)
                 child.tell(WorkerLine.text(order))
@@ -113,27 +124,34 @@ public struct LoadRun: ~Copyable {
         self.plan = plan
         self.origin = origin
         self.children = children
+        self.health = health
         reports = Array(repeating: nil, count: processCount)
         isRunning = Array(repeating: true, count: processCount)
+        overtime = Self.overtime + UInt64(plan.expectedFlows) * Self.overtimeEach
+        deadline = origin + plan.duration + plan.grace + overtime
     }
 
-    /// Slots for a share: what it expects and as much again, because not all goes as expected.
+    /// Slots for a share: what it expects and as much again, because not all goes as expected; and
+    /// enough for all attempts that wait for an answer which a full table keeps from them.
     private static func slots(for plan: Plan) -> Int {
         let isChanging = plan.workloads.contains {
             if case .held = $0.model { $0.hold == .forever } else { false }
         }
-        return isChanging ? Int.max : max(256, 2 * plan.expectedFlows)
+        return isChanging ? Int.max : max(256, 2 * plan.expectedFlows, plan.unansweredFlows)
     }
 
     /// Watches the run to its end.
     ///
     /// - Parameters:
     ///   - interruption: Once stops it cleanly, twice ends it at once.
+    ///   - turn: Called a hundred times a second, for what has to be done more often.
     ///   - tick: Told once a second; says what is wanted.
     public mutating func run(
-        interruption: borrowing Interruption, tick: (LoadTick) -> [LoadWish]
+        interruption: borrowing Interruption, turn: () -> Void = {},
+        tick: (LoadTick) -> [LoadWish]
     ) throws(LoadError) -> LoadResult {
         var wasInterrupted = false
+        var healthFailure: String?
         var seconds = 0
         while isRunning.contains(true) {
             MonotonicClock.sleep(until: MonotonicClock.now() + 10_000_000)
@@ -143,15 +161,36 @@ public struct LoadRun: ~Copyable {
                     throw .killed
                 }
                 wasInterrupted = true
-                for child in children { child.tell("stop") }
+                stop()
             }
+            if healthFailure == nil, let failure = health?.look(at: MonotonicClock.now()) {
+                healthFailure = failure
+                stop()
+            }
+            if MonotonicClock.now() > deadline { endHanging() }
+            turn()
             try gather()
             while let next = nextTick(behind: seconds) {
                 seconds = next.seconds
                 for wish in tick(next) { pass(wish) }
             }
         }
-        return result(wasInterrupted)
+        return result(wasInterrupted, healthFailure)
+    }
+
+    /// Asks the processes to end.
+    private mutating func stop() {
+        for child in children { child.tell("stop") }
+        deadline = min(deadline, MonotonicClock.now() + plan.grace + overtime)
+    }
+
+    /// Ends the processes that should have ended by themselves.
+    private mutating func endHanging() {
+        for index in children.indices where isRunning[index] {
+            lost.append("worker \(index + 1) hung and was ended")
+            children[index].kill()
+        }
+        deadline = UInt64.max
     }
 
     private mutating func gather() throws(LoadError) {
@@ -168,7 +207,8 @@ public struct LoadRun: ~Copyable {
             }
             isRunning[index] = false
             let code = children[index].wait()
-            if reports[index]?.isLast != true {
+            let isExplained = lost.contains { $0.hasPrefix("worker \(index + 1) ") }
+            if reports[index]?.isLast != true, !isExplained {
                 lost.append("worker \(index + 1) ended with code \(code) before its time")
             }
         }
@@ -195,11 +235,13 @@ public struct LoadRun: ~Copyable {
         return sums
     }
 
-    private func pass(_ wish: LoadWish) {
+    private mutating func pass(_ wish: LoadWish) {
         switch wish {
         case .goOn: break
-        case .stop: for child in children { child.tell("stop") }
+        case .stop: stop()
         case .hold(let workload, let count):
+            overtime = max(overtime, Self.overtime + UInt64(count) * Self.overtimeEach)
+            deadline = max(deadline, origin + plan.duration + plan.grace + overtime)
             for (part, child) in children.enumerated() {
                 let share =
                     count * (part + 1) / children.count - count * part / children.count
@@ -208,7 +250,7 @@ public struct LoadRun: ~Copyable {
         }
     }
 
-    private func result(_ wasInterrupted: Bool) -> LoadResult {
+    private func result(_ wasInterrupted: Bool, _ healthFailure: String?) -> LoadResult {
         var latencies = plan.workloads.map { _ in Latencies() }
         for report in reports.compactMap({ $0 }) {
             for (index, part) in (report.latencies ?? []).enumerated() {
@@ -221,6 +263,6 @@ public struct LoadRun: ~Copyable {
             processor: ProcessorTime(
                 user: times.reduce(0) { $0 + $1.user }, system: times.reduce(0) { $0 + $1.system }),
             origin: origin, elapsed: reports.compactMap { $0?.elapsed }.max() ?? 0,
-            wasInterrupted: wasInterrupted, lostProcesses: lost)
+            wasInterrupted: wasInterrupted, healthFailure: healthFailure, lostProcesses: lost)
     }
 }

@@ -47,6 +47,11 @@ public struct LoadSummary: Sendable {
                 "table: \(first.count) entries before, \(peak) at most, \(last.count) after, of "
                     + "\(last.limit)" + (moved.isEmpty ? "" : "; " + moved.joined(separator: " ")))
         }
+        // Busy processors alone explain no flow that did not come about.
+        if let evidence, ![.unknown, .processor].contains(evidence.limit) {
+            lines.append(
+                "limit: \(evidence.limit.rawValue); to move it: \(evidence.remedy)")
+        }
         let flows = result.flows.reduce(0) { $0 + $1.started }
         if flows > 0 {
             lines.append(
@@ -55,6 +60,17 @@ public struct LoadSummary: Sendable {
                     + "\(plan.seed), ctlab \(ProductVersion.text)")
         }
         return lines
+    }
+
+    /// What speaks for a limit, where flows did not come about.
+    private var evidence: LimitEvidence? {
+        var evidence = LimitEvidence()
+        evidence.before = first
+        evidence.after = last
+        evidence.flows = result.flows.reduce(FlowCounts(), +)
+        let flows = evidence.flows
+        let isWhole = flows.failed + flows.droppedStarts + flows.unfinished == 0
+        return isWhole ? nil : evidence
     }
 
     private static func outcome(_ flows: FlowCounts, _ transport: Transport) -> String {

@@ -47,6 +47,11 @@ public struct FlowCounts: Sendable, Codable, Hashable {
 
     public init() {}
 
+    /// Connections nobody listened for.
+    public var refused: Int {
+        failures.reduce(0) { $1.failure.isRefused ? $0 + $1.count : $0 }
+    }
+
     mutating func add(_ failure: SocketFailure, _ peer: SocketAddress) {
         if let place = failures.firstIndex(where: { $0.failure == failure }) {
             failures[place].count += 1

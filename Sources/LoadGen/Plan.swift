@@ -158,6 +158,15 @@ public struct Plan: Sendable, Codable, Hashable {
         }
     }
 
+    /// Flows of open TCP workloads under way at the same time if none of them is answered.
+    public var unansweredFlows: Int {
+        workloads.filter { $0.transport == .tcp }.reduce(0) { sum, workload in
+            guard case .open(let arrivals) = workload.model else { return sum }
+            let seconds = workload.hold.meanSeconds + Double(workload.patience) / 1e9 + 1
+            return sum + Int(min(arrivals.peakPerSecond * seconds, 1e9).rounded(.up))
+        }
+    }
+
     /// The most flows a population has.
     static func peak(_ stages: [Arrivals.Stage]) -> Int {
         Int(stages.reduce(0) { max($0, $1.fromPerSecond, $1.toPerSecond) }.rounded(.up))

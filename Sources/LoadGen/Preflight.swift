@@ -3,8 +3,22 @@ internal import LinuxCalls
 /// What may keep a run from being what it was meant to be, and how to mend it, before it begins.
 public enum Preflight {
     /// One sentence each.
-    public static func remarks(_ plan: Plan, processes: Int) -> [String] {
+    ///
+    /// - Parameters:
+    ///   - processes: How many there will be; `nil` for as many as it takes.
+    ///   - descriptorLimit: Descriptors each may have.
+    public static func remarks(
+        _ plan: Plan, processes: Int?, descriptorLimit: Int
+    ) -> [String] {
         var lines: [String] = []
+        let needed = LoadRun.processCount(for: plan, descriptorLimit: descriptorLimit)
+        if let processes, processes < needed {
+            let room = processes * max(1, descriptorLimit - LoadRun.spareDescriptors)
+            lines.append(
+                "about \(plan.expectedFlows) connections at a time are expected, and \(processes) "
+                    + "processes of \(descriptorLimit) descriptors have room for \(room); leave "
+                    + "--processes out for \(needed), or raise the limit: ulimit -n")
+        }
         for workload in plan.workloads {
             if workload.ending == .abandon, workload.transport == .tcp, !ProcessOwner.isRoot {
                 lines.append(

@@ -45,10 +45,15 @@ public struct Worker: ~Copyable {
     private let processorBefore: ProcessorTime
 
     /// - Parameters:
+    ///   - permit: What the gate said in this very process; it covers the plan's targets.
     ///   - origin: The run's start on the machine's monotonic clock, the same in every process.
     ///   - slotCount: Connections at a time; the process must be allowed the descriptors.
     /// - Throws: A source address of a datagram workload that is not this machine's, for one.
-    public init(_ plan: Plan, origin: UInt64, slotCount: Int) throws(SystemCallError) {
+    public init(
+        _ plan: Plan, permit: LoadPermit, origin: UInt64, slotCount: Int
+    ) throws(SystemCallError) {
+        precondition(
+            plan.workloads.allSatisfy { permit.covers($0.target) }, "a plan within its permit")
         precondition(plan.workloads.count < 256, "a plan has fewer than 256 workloads")
         self.plan = plan
         self.origin = origin
@@ -67,7 +72,7 @@ public struct Worker: ~Copyable {
         datagramSockets = ranges
         wheel = TimerWheel(slotCount: slotCount, now: origin)
         lanes = plan.workloads.enumerated().map {
-            Lane($1, seed: plan.seed &+ UInt64($0) &* 0x1234_5678_9ABC_DEF1, origin: origin)
+            Lane($1, seed: plan.seed(ofWorkload: $0), origin: origin)
         }
         free = (0..<slotCount).reversed().map { Int32($0) }
         phases = Array(repeating: .free, count: slotCount)

@@ -11,8 +11,13 @@ public struct WorkerOrder: Sendable, Codable {
     public var slotCount: Int
     /// The processor it stays on; `nil` leaves that to the system.
     public var processor: Int?
+    /// By what right the plan's targets are loaded; the worker asks the gate again.
+    public var claim: LoadClaim
 
-    public init(plan: Plan, origin: UInt64, slotCount: Int, processor: Int?) {
+    public init(
+        plan: Plan, origin: UInt64, slotCount: Int, processor: Int?, claim: LoadClaim
+    ) {
+        self.claim = claim
         self.plan = plan
         self.origin = origin
         self.slotCount = slotCount

@@ -33,7 +33,8 @@ struct Ctlab: ParsableCommand {
             RunCommand.self, ReplayCommand.self, VerifyCommand.self, ValidateCommand.self,
             ListCommand.self,
             LoadCommand.self, SinkCommand.self, ObserveCommand.self, CeilingCommand.self,
-            TimeoutsCommand.self, LabCommand.self, LoadWorkerCommand.self,
+            CompareCommand.self, TimeoutsCommand.self, EarlyDropCommand.self, LabCommand.self,
+            LoadWorkerCommand.self,
         ])
 
     static func main() {
@@ -57,7 +58,12 @@ struct Ctlab: ParsableCommand {
             Message.write(text)
             Foundation.exit(ExitStatus.usage.rawValue)
         }
-        _ = try? StandardStream.output.write(Array((text + "\n").utf8).span)
+        do throws(Failure) {
+            try Output.line(text)
+        } catch {
+            Message.error(error.text)
+            Foundation.exit(error.code.rawValue)
+        }
         Foundation.exit(ExitStatus.good.rawValue)
     }
 }
@@ -87,14 +93,4 @@ enum Message {
 
     /// A line that says who speaks; several lines already say where.
     static func error(_ text: String) { write("ctlab: \(text)") }
-}
-
-/// What goes to standard output.
-enum Output {
-    /// A text as it is; a reader that has gone is no failure.
-    static func write(_ text: String) {
-        _ = try? StandardStream.output.write(Array(text.utf8).span)
-    }
-
-    static func line(_ text: String) { write(text + "\n") }
 }

@@ -44,7 +44,7 @@ struct ListCommand: ParsableCommand {
         let width = rows.map(\.name.count).max() ?? 0
         for row in rows {
             let blanks = String(repeating: " ", count: width - row.name.count + 2)
-            Output.write("\(row.name)\(blanks)\(row.about)\n")
+            try Output.line("\(row.name)\(blanks)\(row.about)")
         }
         if rows.isEmpty, refused == 0 { Message.error("\(folder): no scenarios") }
         guard refused == 0 else {

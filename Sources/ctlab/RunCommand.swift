@@ -21,6 +21,11 @@ struct RunCommand: ParsableCommand {
               ctlab run scenarios/table-full-burst.yaml
               ctlab run burst.yaml --set gw.sysctl.nf_conntrack_max=131072 --seed 7
               ctlab run burst.yaml --out result --pcap gw:eth0=gw.pcap
+
+            What a node receives, by all of its interfaces, and the node itself, for 'ctlab \
+            replay' and 'ctlab verify':
+              ctlab run burst.yaml --until 5s --pcap gw=gw.pcapng --node-file gw=gw.node.yaml
+              sudo ctlab verify gw.pcapng --node gw.node.yaml
             """)
 
     enum Format: String, ExpressibleByArgument, CaseIterable {
@@ -48,15 +53,30 @@ struct RunCommand: ParsableCommand {
 
     @Option(
         help: ArgumentHelp(
-            "Write what tcpdump would see at an interface; may be repeated.",
-            valueName: "node:interface=file"))
+            """
+            Write what tcpdump would see at an interface; without an interface, all that the node \
+            receives. May be repeated.
+            """,
+            valueName: "node[:interface]=file"))
     var pcap: [String] = []
+
+    @Option(
+        help: ArgumentHelp(
+            "Write a node as it begins, as 'ctlab replay --node' takes it; may be repeated.",
+            valueName: "node=file"))
+    var nodeFile: [String] = []
 
     @Option(
         help: ArgumentHelp(
             "Write summary.json, series.csv, events.jsonl and conntrack.txt there.",
             valueName: "dir"))
     var out: String?
+
+    @Option(
+        help: ArgumentHelp(
+            "How many ctnetlink messages (NEW, UPDATE, DESTROY) --out keeps, the first ones.",
+            valueName: "count"))
+    var events = 100_000
 
     @Option(
         help: "text: a summary; json: the summary; jsonl, csv: series; openmetrics: end figures.")
@@ -74,6 +94,16 @@ struct RunCommand: ParsableCommand {
     @Flag(help: "No progress, no notes.")
     var quiet = false
 
+    func validate() throws {
+        guard (0...Self.eventLimit).contains(events) else {
+            throw ValidationError(
+                "--events: found \(events), expected a number from 0 to \(Self.eventLimit)")
+        }
+    }
+
+    /// Some 2.5 GB of events.
+    private static let eventLimit = 10_000_000
+
     mutating func run() throws {
         let file = try readScenario()
         let scenario = file.scenario
@@ -83,7 +113,7 @@ struct RunCommand: ParsableCommand {
         options.seed = seed
         options.end = try until.map { try time($0, "--until") }
         options.listAt = try listAt.map { try time($0, "--list-at") }
-        options.keepsEvents = out != nil
+        options.eventLimit = out == nil ? 0 : events
 
         var run: Simulator.Run
         do {
@@ -92,6 +122,7 @@ struct RunCommand: ParsableCommand {
             throw Failure(code: .usage, text: "the scenario cannot be run\n\(error)")
         }
         let captures = try openCaptures(&run)
+        try writeNodeFiles(run)
         var progress = ProgressLine(isShown: !quiet && StandardStream.error.isTerminal)
         let interruption = Interruption()
         var isInterrupted = false
@@ -105,10 +136,17 @@ struct RunCommand: ParsableCommand {
         progress.clear()
         run.finishCaptures()
         try captures.close()
+        try tellObstacles(run)
         let output = RunOutput(
             file: file, format: format, showsKernelLog: kernelLog, directory: out)
         let summary = run.summary(scenarioHash: output.hash)
         try output.write(&run, summary)
+        let messages = run.eventCounts
+        if messages.leftOut > 0, !quiet {
+            Message.error(
+                "events.jsonl has the first \(messages.kept) ctnetlink messages of "
+                    + "\(UInt64(messages.kept) + messages.leftOut); --events keeps more")
+        }
         try finish(run, summary, isInterrupted)
     }
 
@@ -138,23 +176,14 @@ struct RunCommand: ParsableCommand {
     }
 
     private func time(_ text: String, _ option: String) throws -> Instant {
-        guard let interval = OptionQuantity.duration(text) else {
-            throw Failure(
-                code: .usage, text: "\(option): found '\(text)', expected a time such as 90s")
-        }
-        return Instant.start + interval
+        Instant.start + (try OptionValue.read(option, text, OptionQuantity.duration))
     }
 
     private func checkMemory(_ scenario: Scenario) throws {
         let estimate = MemoryEstimate(scenario).total
         let limit: Int
         if let maxMemory {
-            guard let size = OptionQuantity.byteCount(maxMemory) else {
-                throw Failure(
-                    code: .usage,
-                    text: "--max-memory: found '\(maxMemory)', expected a size such as 4GiB")
-            }
-            limit = size
+            limit = try OptionValue.read("--max-memory", maxMemory, OptionQuantity.byteCount)
         } else {
             limit = Int(clamping: ProcessInfo.processInfo.physicalMemory / 2)
         }
@@ -171,7 +200,7 @@ struct RunCommand: ParsableCommand {
             guard let request = PcapRequest(text) else {
                 throw Failure(
                     code: .usage,
-                    text: "--pcap: found '\(text)', expected node:interface=file")
+                    text: "--pcap: found '\(text)', expected node:interface=file or node=file")
             }
             let file = try files.open(request.path)
             do {
@@ -185,7 +214,39 @@ struct RunCommand: ParsableCommand {
         return files
     }
 
+    private func writeNodeFiles(_ run: borrowing Simulator.Run) throws {
+        for text in nodeFile {
+            guard let request = PcapRequest(text), request.interface == nil else {
+                throw Failure(
+                    code: .usage, text: "--node-file: found '\(text)', expected node=file")
+            }
+            let file: NodeFileText
+            do {
+                file = try run.nodeFile(of: request.node)
+            } catch {
+                throw Failure(code: .usage, text: "--node-file: \(error)")
+            }
+            do {
+                try Data(file.text.utf8).write(to: URL(filePath: request.path))
+            } catch {
+                let reason = (error as NSError).localizedDescription
+                throw Failure(code: .failed, text: "--node-file: \(request.path): \(reason)")
+            }
+        }
+    }
+
     // MARK: After
+
+    /// Says why what a node has received does not make the same table again.
+    private func tellObstacles(_ run: borrowing Simulator.Run) throws {
+        guard !quiet else { return }
+        for request in pcap.compactMap(PcapRequest.init) where request.interface == nil {
+            for obstacle in try run.replayObstacles(of: request.node) {
+                Message.error(
+                    "\(request.path): a replay leads to another table than the run: \(obstacle)")
+            }
+        }
+    }
 
     private func finish(
         _ run: borrowing Simulator.Run, _ summary: RunSummary, _ isInterrupted: Bool
@@ -224,19 +285,19 @@ struct RunCommand: ParsableCommand {
     }
 }
 
-/// `NODE:INTERFACE=FILE`.
+/// `NODE:INTERFACE=FILE` or `NODE=FILE`.
 struct PcapRequest {
     var node: String
-    var interface: String
+    var interface: String?
     var path: String
 
     init?(_ text: String) {
-        guard let sign = text.firstIndex(of: "="),
-            let colon = text[..<sign].lastIndex(of: ":")
-        else { return nil }
-        node = String(text[..<colon])
-        interface = String(text[text.index(after: colon)..<sign])
+        guard let sign = text.firstIndex(of: "=") else { return nil }
+        let place = text[..<sign].split(separator: ":", omittingEmptySubsequences: false)
+        guard (1...2).contains(place.count), place.allSatisfy({ !$0.isEmpty }) else { return nil }
+        node = String(place[0])
+        interface = place.count == 2 ? String(place[1]) : nil
         path = String(text[text.index(after: sign)...])
-        guard !node.isEmpty, !interface.isEmpty, !path.isEmpty else { return nil }
+        guard !path.isEmpty else { return nil }
     }
 }

@@ -13,7 +13,9 @@ struct RunOutput {
     let directory: String?
 
     /// FNV-1a over the file's text and what was set besides.
-    var hash: String {
+    var hash: String { Self.hash(of: file) }
+
+    static func hash(of file: ScenarioFile) -> String {
         var hash: UInt64 = 0xcbf2_9ce4_8422_2325
         let text = file.text + file.overrides.map { "\n\($0)" }.joined()
         for byte in text.utf8 { hash = (hash ^ UInt64(byte)) &* 0x0000_0100_0000_01b3 }
@@ -52,15 +54,7 @@ struct RunOutput {
 
     // MARK: Standard output
 
-    private func print(_ text: String) throws {
-        do {
-            try StandardStream.output.write(Array(text.utf8).span)
-        } catch let error where error.isReaderGone {
-            return
-        } catch {
-            throw Failure(code: .failed, text: "\(error)")
-        }
-    }
+    private func print(_ text: String) throws { try Output.write(text) }
 
     private func printRows(_ rows: ((String) -> Void) -> Void) throws {
         var gathered = ""
@@ -90,7 +84,7 @@ struct RunOutput {
                 at: folder, withIntermediateDirectories: true)
             try write(json(summary), to: folder, "summary.json")
             try write(run.recorded.csv, to: folder, "series.csv")
-            try write(run.eventLines, to: folder, "events.jsonl")
+            try writeEvents(of: &run, to: folder)
             var tables = ""
             let listings = run.tables()
             for listing in listings {
@@ -103,6 +97,23 @@ struct RunOutput {
         } catch {
             throw Failure(code: .failed, text: "--out \(path): \(error)")
         }
+    }
+
+    private func writeEvents(of run: inout Simulator.Run, to folder: URL) throws {
+        let place = folder.appending(path: "events.jsonl")
+        try Data().write(to: place)
+        let file = try FileHandle(forWritingTo: place)
+        defer { try? file.close() }
+        var problem: (any Error)?
+        run.writeEvents { bytes in
+            guard problem == nil else { return }
+            do {
+                try file.write(contentsOf: bytes)
+            } catch {
+                problem = error
+            }
+        }
+        if let problem { throw problem }
     }
 
     private func write(_ text: String, to folder: URL, _ name: String) throws {

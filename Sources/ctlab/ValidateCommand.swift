@@ -42,21 +42,23 @@ struct ValidateCommand: ParsableCommand {
 
     mutating func run() throws {
         if let schema, let text = JSONSchema(rawValue: schema.rawValue)?.text {
-            Output.write(text)
+            try Output.write(text)
             return
         }
         let overrides = try Overrides.parse(settings)
         var refused = 0
         for file in files {
+            let read: ScenarioFile
             do {
-                let read = try ScenarioFile.read(file, overrides: overrides)
-                if quiet { continue }
-                for note in read.notes { Message.error(note) }
-                Output.write(Self.line(file, read.scenario) + "\n")
+                read = try ScenarioFile.read(file, overrides: overrides)
             } catch {
                 refused += 1
                 Message.write(error.description)
+                continue
             }
+            if quiet { continue }
+            for note in read.notes { Message.error(note) }
+            try Output.line(Self.line(file, read.scenario))
         }
         guard refused == 0 else {
             throw Failure(

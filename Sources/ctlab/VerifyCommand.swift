@@ -127,12 +127,12 @@ struct VerifyCommand: ParsableCommand {
         let text = DifferenceText(
             isColoured: false,
             interfaceNames: machine.configuration.interfaces.map(\.name))
-        if let first = result.first { Self.say(text.lines(first)) }
+        if let first = result.first { try Self.say(text.lines(first)) }
         if !result.table.isEmpty {
-            Self.say(["after the last packet the tables differ"] + text.lines(result.table))
+            try Self.say(["after the last packet the tables differ"] + text.lines(result.table))
         }
-        Self.say(Self.counts(result.differencesByKind))
-        Self.say([
+        try Self.say(Self.counts(result.differencesByKind))
+        try Self.say([
             "\(result.packetCount) packets, \(result.disagreementCount) with a difference, "
                 + Self.rate(result.packetCount, since: started)
         ])
@@ -178,15 +178,17 @@ struct VerifyCommand: ParsableCommand {
             throw Failure(
                 code: error.isUnavailable ? .environment : .failed, text: "\(error)")
         }
-        Self.say(Self.counts(tally.differencesByKind))
+        try Self.say(Self.counts(tally.differencesByKind))
         let kinds = tally.packetsByKind.map { "\($0.kind.rawValue) \($0.count)" }
-        Self.say([
+        try Self.say([
             "seed \(seed): \(tally.packetCount) packets in \(tally.traceCount) traces ("
                 + kinds.joined(separator: ", ") + "), \(tally.disagreeingTraceCount) traces "
                 + "with a difference, " + Self.rate(tally.packetCount, since: started)
         ])
         if tally.unsettledTraceCount > 0 {
-            Self.say(["\(tally.unsettledTraceCount) traces with pauses differed once and not again"]
+            try Self.say([
+                "\(tally.unsettledTraceCount) traces with pauses differed once and not again"
+            ]
             )
         }
         if Self.hasHappened(interruption) {
@@ -209,20 +211,20 @@ struct VerifyCommand: ParsableCommand {
         try Self.write(writer.take(), to: capture)
         try Self.write(Array(trace.node.text.utf8), to: node)
         try Self.write(recording.bytes, to: folder.appending(path: name + ".kernel.jsonl"))
-        Self.say(["shrunk from \(trace.packets.count) packets to \(packets.count)"])
-        Self.say([trace.node.text])
+        try Self.say(["shrunk from \(trace.packets.count) packets to \(packets.count)"])
+        try Self.say([trace.node.text])
         let again = try FuzzRun.again(trace, packets)
         let text = DifferenceText(
             isColoured: false, interfaceNames: trace.node.interfaces.map(\.name))
         if let first = again.first {
-            Self.say(text.lines(first))
+            try Self.say(text.lines(first))
         } else if !again.table.isEmpty {
-            Self.say(["the tables differ"] + text.lines(again.table))
+            try Self.say(["the tables differ"] + text.lines(again.table))
         } else {
-            Self.say(["it did not show again; the first time it was this"])
-            Self.say(result.first.map(text.lines) ?? text.lines(result.table))
+            try Self.say(["it did not show again; the first time it was this"])
+            try Self.say(result.first.map(text.lines) ?? text.lines(result.table))
         }
-        Self.say([
+        try Self.say([
             "to see it again: sudo ctlab verify \(capture.path) --node \(node.path)", "",
         ])
     }
@@ -238,10 +240,9 @@ struct VerifyCommand: ParsableCommand {
 
     // MARK: Telling
 
-    private static func say(_ lines: [String]) {
+    private static func say(_ lines: [String]) throws(Failure) {
         guard !lines.isEmpty else { return }
-        _ = try? StandardStream.output.write(
-            Array(lines.map { $0 + "\n" }.joined().utf8).span)
+        try Output.write(lines.map { $0 + "\n" }.joined())
     }
 
     private static func hasHappened(_ interruption: borrowing Interruption?) -> Bool {

@@ -117,7 +117,7 @@ enum LoadScript {
 @Suite(.serialized, .enabled(if: LoadScript.isPossible))
 struct LoadCommandTests {
     /// A number of the last object of a run told as JSON.
-    private static func number(_ key: String, in output: String) -> Int? {
+    static func number(_ key: String, in output: String) -> Int? {
         guard let last = output.split(separator: "\n").last,
             let range = last.firstRange(of: "\"\(key)\":")
         else { return nil }
@@ -189,53 +189,6 @@ struct LoadCommandTests {
         #expect(p99 > 1_500_000, "\(p99) µs")
     }
 
-    @Test("nobody listening is said with call, peer and reason")
-    func saysWhoRefused() throws {
-        let command = try LoadScript.run(
-            "\"$ctlab\" load --quick churn --target 127.0.0.1:9 --rate 50/s --for 1s")
-        #expect(command.status == 0)
-        #expect(command.output.contains("× connect 127.0.0.1:9: Connection refused (errno 111)"))
-    }
-
-    @Test("a worker that is killed leaves a partial report and a code of its own")
-    func survivesKilledWorkers() throws {
-        let command = try LoadScript.run(
-            """
-            "$ctlab" load --quick churn --target 127.0.0.1:9000 --rate 200/s --for 60s \
-                --processes 2 &
-            load=$!
-            while [ "$(pgrep -cP $load)" != 2 ]; do sleep 0.05; done
-            sleep 2.5
-            kill -KILL $(pgrep -P $load | head -1)
-            sleep 0.5
-            kill -TERM $load
-            wait $load
-            """)
-        #expect(command.status == 1)
-        #expect(command.error.contains("ended with code 137"), "\(command.error)")
-        #expect(command.output.contains("churn: "))
-    }
-
-    @Test("a signal stops the run cleanly: a report, and nothing left behind")
-    func stopsCleanly() throws {
-        let command = try LoadScript.run(
-            """
-            "$ctlab" load --quick hold --flows 100 --target 127.0.0.1:9000 --for 60s &
-            load=$!
-            while [ "$(pgrep -cP $load)" != 1 ]; do sleep 0.05; done
-            sleep 1.5
-            workers=$(pgrep -P $load)
-            kill -TERM $load
-            wait $load
-            status=$?
-            for worker in $workers; do kill -0 $worker 2> /dev/null && exit 77; done
-            exit $status
-            """)
-        #expect(command.status == 5, "\(command.error)")
-        #expect(command.output.contains("hold: 100 started"), "\(command.output)")
-        #expect(command.error.contains("interrupted"))
-    }
-
     @Test("OpenMetrics carries node_exporter's names and ends as it should")
     func printsOpenMetrics() throws {
         let command = try LoadScript.run("\"$ctlab\" observe --format openmetrics")
@@ -248,36 +201,5 @@ struct LoadCommandTests {
             #expect(command.output.contains("# TYPE \(name) gauge\n\(name) "), "\(name)")
         }
         #expect(command.output.hasSuffix("# EOF\n"))
-    }
-
-    // MARK: In a lab
-
-    @Test("the generator's descriptors are named when they give in first, exactly")
-    func namesDescriptors() throws {
-        let command = try Command.run(
-            program: "/bin/bash",
-            [
-                "-c",
-                "ulimit -n 300; exec \"$1\" lab run -- ceiling --start 100 --most 1000 --processes 1",
-                "bash", Command.program.path,
-            ])
-        #expect(command.status == 0, "\(command.error)")
-        #expect(command.output.contains("ceiling: 236 connections"), "\(command.output)")
-        #expect(command.output.contains("limit: the generator's descriptors"))
-    }
-
-    @Test("the table's maximum is found exactly, named, and put back")
-    func findsTheTablesMaximum() throws {
-        let path = "/proc/sys/net/netfilter/nf_conntrack_max"
-        let before = try String(contentsOfFile: path, encoding: .utf8)
-        let command = try Command.run([
-            "lab", "run", "--set", "nf_conntrack_max=700", "--", "ceiling", "--start", "350",
-            "--most", "2000",
-        ])
-        #expect(command.status == 0, "\(command.error)")
-        #expect(command.output.contains("ceiling: 700 connections"), "\(command.output)")
-        #expect(command.output.contains("limit: the table's maximum"))
-        #expect(try String(contentsOfFile: path, encoding: .utf8) == before)
-        #expect(!FileManager.default.fileExists(atPath: "/run/netns/ctlab-gw"))
     }
 }

@@ -117,6 +117,12 @@ import Testing
         Row(limit: .ports, after: nil, failures: [(.connect, 99)], name: "EADDRNOTAVAIL"),
         Row(limit: .memory, after: nil, failures: [(.connect, 105)], name: "ENOBUFS"),
         Row(limit: .ownTable, after: nil, failures: [(.send, 1)], name: "EPERM of send"),
+        Row(
+            limit: .tableMaximum, after: sample(count: 4000, moved: ["drop": 9]),
+            failures: [(.send, 1)], name: "EPERM of send, and a full table of this machine"),
+        Row(
+            limit: .ownTable, after: sample(count: 900), failures: [(.send, 1)],
+            name: "EPERM of send, and room in the table"),
         Row(limit: .refused, after: nil, failures: [(.connect, 111)], name: "ECONNREFUSED"),
     ]
 
@@ -132,7 +138,7 @@ import Testing
         #expect(evidence.limit == row.limit)
         #expect(!evidence.remedy.isEmpty)
         for failure in evidence.flows.failures {
-            #expect(evidence.lines.contains { $0.contains(failure.text) })
+            #expect(evidence.lines().contains { $0.contains(failure.text) })
         }
     }
 
@@ -158,6 +164,30 @@ import Testing
         #expect(climb.trials.map(\.level) == [100, 200, 400, 351])
         #expect(climb.evidence?.level == 351)
         #expect(climb.note(FlowCounts(), nil) == [.stop])
+    }
+
+    @Test("datagrams go on until one is refused, here or further away")
+    func climbsWithDatagrams() throws {
+        var flows = FlowCounts()
+        flows.started = 3000
+        var climb = DatagramClimb(before: Self.before)
+        #expect(climb.note(flows, Self.sample(count: 3100)).isEmpty)
+        #expect(climb.evidence == nil)
+        flows.started = 5000
+        #expect(climb.note(flows, Self.sample(count: 4000, moved: ["drop": 1100])) == [.stop])
+        let far = try #require(climb.evidence)
+        #expect(far.standing == 4000)
+        #expect(far.limit == .tableMaximum)
+
+        // On this machine, and nobody looks at the table.
+        var blind = DatagramClimb(before: nil)
+        flows.failed = 1000
+        flows.failures = [
+            FailureCount(failure: SocketFailure(.send, 1), count: 1000, peer: "127.0.0.1:9")
+        ]
+        #expect(blind.note(flows, nil) == [.stop])
+        #expect(blind.evidence?.standing == 4000)
+        #expect(blind.evidence?.limit == .ownTable)
     }
 
     // MARK: Timeouts

@@ -90,20 +90,21 @@ import Wire
         arguments: [
             HoldRow(text: "none", time: HoldTime.none, median: 0),
             HoldRow(text: "300ms", time: .fixed(seconds: 0.3), median: 0.3),
-            HoldRow(text: "2m", time: .fixed(seconds: 120), median: 120),
+            HoldRow(text: "2min", time: .fixed(seconds: 120), median: 120),
             HoldRow(text: "forever", time: .forever),
-            HoldRow(text: "uniform(1s, 3s)", time: .uniform(from: 1, to: 3), median: 2),
+            HoldRow(text: "uniform(1s..3s)", time: .uniform(from: 1, to: 3), median: 2),
             HoldRow(
-                text: "exponential(10s)", time: .exponential(meanSeconds: 10), median: 6.931),
+                text: "exponential(mean=10s)", time: .exponential(meanSeconds: 10), median: 6.931),
             HoldRow(
                 text: "lognormal(median=300ms, p99=5s)",
                 time: .lognormal(medianSeconds: 0.3, p99Seconds: 5), median: 0.3),
-            HoldRow(text: "uniform(3s, 1s)"), HoldRow(text: "lognormal(1s)"),
+            HoldRow(text: "uniform(3s..1s)"), HoldRow(text: "lognormal(1s)"),
+            HoldRow(text: "pareto(min=1s, shape=2)"), HoldRow(text: "7"),
             HoldRow(text: "-1s"), HoldRow(text: "inf"), HoldRow(text: "soon"),
             HoldRow(text: "exponential("), HoldRow(text: ""),
         ])
     func readsHoldTimes(_ row: HoldRow) throws {
-        #expect(HoldTime(row.text) == row.time)
+        #expect((try? HoldTime(option: row.text)) == row.time)
         guard let time = row.time, let median = row.median else { return }
         var dice = LoadDice(seed: 3)
         let draws = (0..<20_000).compactMap { _ in time.draw(&dice) }.sorted()

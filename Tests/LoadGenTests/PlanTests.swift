@@ -67,12 +67,16 @@ import Wire
         workload.hold = .lognormal(medianSeconds: 0.3, p99Seconds: 5)
         workload.ending = .serverFIN
         let plan = Plan(workloads: [workload], duration: 7_000_000_000)
-        let order = WorkerOrder(plan: plan, origin: 123_456_789_012, slotCount: 99, processor: 1)
+        let permit = try TargetGate().permit(
+            host: "127.0.0.1", addresses: [(.ipv4, Address(ipv4: 0x7F00_0001))])
+        let order = WorkerOrder(
+            plan: plan, origin: 123_456_789_012, slotCount: 99, processor: 1, claim: permit.claim)
         let line = WorkerLine.text(order)
         #expect(!line.contains("\n"))
         let read = try #require(WorkerLine.value(WorkerOrder.self, line))
         #expect(read.plan == plan)
         #expect(read.origin == order.origin)
+        #expect(read.claim == permit.claim)
         #expect(WorkerLine.value(WorkerOrder.self, "{}") == nil)
     }
 
@@ -179,30 +183,5 @@ import Wire
             #expect(Instruction(bad) == nil, "byte \(place)")
         }
         #expect(Instruction(Array("GET / HTTP/1.1\r\n".utf8)) == nil)
-    }
-
-    @Test(
-        "quantities have units",
-        arguments: [
-            ("300ms", 0.3), ("10s", 10), ("2m", 120), ("1h", 3600), ("7", 7), ("50us", 5e-5),
-        ] as [(String, Double)])
-    func readsSeconds(_ text: String, _ seconds: Double) throws {
-        let value = try #require(QuantityText.seconds(text))
-        #expect(abs(value - seconds) < 1e-12)
-    }
-
-    @Test("what is no quantity is none", arguments: ["", "s", "-1s", "nan", "1e99", "infs", "1 s"])
-    func refusesQuantities(_ text: String) {
-        #expect(QuantityText.seconds(text) == nil)
-        #expect(QuantityText.ramp(text) == nil)
-    }
-
-    @Test("rates may change")
-    func readsRamps() throws {
-        let ramp = try #require(QuantityText.ramp("200/s..4000/s"))
-        #expect(ramp == (200, 4000))
-        #expect(QuantityText.ramp("200/s..") == nil)
-        #expect(QuantityText.byteCount("20kB") == 20_000)
-        #expect(QuantityText.byteCount("0B") == 0)
     }
 }

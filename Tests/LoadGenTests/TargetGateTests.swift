@@ -161,6 +161,45 @@ import Wire
         #expect(!permit.covers(other))
     }
 
+    @Test("a claim is decided anew wherever it is brought, and takes nothing on trust")
+    func decidesClaimsAnew() throws {
+        let own = try TargetGate().permit(
+            host: "localhost", addresses: [(.ipv4, Address(ipv4: 0x7F00_0001))])
+        let line = WorkerLine.text(own.claim)
+        let claim = try #require(WorkerLine.value(LoadClaim.self, line))
+        #expect(claim == own.claim)
+        #expect(try claim.decide() == own)
+
+        // In a lab, or with a list that is gone: what let it through there is not here.
+        let address = try #require(Address.parse("198.51.100.9"))
+        let lab = try TargetGate(named: [], isInLab: true).permit(
+            host: "198.18.0.1", addresses: [(.ipv4, Address(ipv4: 0xC612_0001))])
+        #expect(throws: TargetRefusal.self) { try lab.claim.decide() }
+        let listed = try TargetGate(
+            allowed: AllowList(text: "198.51.100.9", path: "/no/such/list"),
+            named: ["198.51.100.9"]
+        ).permit(host: "198.51.100.9", addresses: [address])
+        #expect {
+            try listed.claim.decide()
+        } throws: {
+            "\($0)".contains("/no/such/list")
+        }
+    }
+
+    @Test("a plan beyond its permit is refused by name")
+    func checksPlans() throws {
+        let permit = try TargetGate().permit(
+            host: "127.0.0.1", addresses: [(.ipv4, Address(ipv4: 0x7F00_0001))])
+        let pool = AddressPool(.ipv4, first: Address(ipv4: 0x7F00_0001), count: 2)
+        let target = TargetPool(addresses: pool, firstPort: 80)
+        let plan = Plan(workloads: [QuickProfile.churn.workload(target)], duration: 1)
+        #expect {
+            try permit.check(plan)
+        } throws: {
+            "\($0)".contains("'churn' goes beyond the target")
+        }
+    }
+
     @Test("all mistakes of an allow file are shown, with their lines")
     func showsMistakes() {
         let text = "10.0.0.0/8\n10.0.0.0/99\n# remark\n\nbad host\nweb_1.example # fine\n!!\n"

@@ -285,6 +285,24 @@ import Testing
                 "f.yaml:13:28: found 'web-7', expected web-0 to web-4",
             ]),
         Broken(
+            name: "answers to members that share their addresses",
+            text: changing(
+                "clients:",
+                to: "clients: { replicas: 3, same_addresses: true, addresses: [198.18.0.1] }"),
+            wanted: [
+                "f.yaml:13:14: found answers to 'clients', whose members share their addresses, "
+                    + "expected UDP with 'response: 0B': a route leads to one of the members alone"
+            ]),
+        Broken(
+            name: "a service whose traffic is to stay on its node",
+            text: changing("gw:", to: "gw: { role: kubernetes-node }")
+                + "services:\n  api: { vip: 10.96.0.10, port: 80/tcp, endpoints: web, "
+                + "external_traffic: local }\n",
+            wanted: [
+                "f.yaml:14:3: found 'external_traffic: local', expected 'cluster', the default: "
+                    + "which endpoints are a node's own is not part of the rules written here"
+            ]),
+        Broken(
             name: "a sweep without seeds or values",
             text: small + "sweep:\n  seeds: 5..1\n  matrix:\n    gw.cpus: []\n",
             wanted: [

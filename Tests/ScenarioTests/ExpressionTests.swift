@@ -143,7 +143,7 @@ import Testing
             "character 5: found the series "
                 + "'kube-gw.conntrack.cout', expected what 'kube-gw' records (packets.received, "
                 + "packets.forwarded, packets.local, packets.sent, packets.dropped, packets.invalid, "
-                + "bytes.received, bytes.forwarded, and 72 more); did you mean "
+                + "bytes.received, bytes.forwarded, and 73 more); did you mean "
                 + "'kube-gw.conntrack.count'?"
         ),
         (

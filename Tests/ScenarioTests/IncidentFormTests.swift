@@ -200,10 +200,10 @@ import Testing
                 gw:
                   role: router
                   tracking: always
-                web: { addresses: [198.51.100.7], listen: [80/tcp] }
+                web: { addresses: [198.51.100.7], listen: [53/udp] }
               links: [{ endpoints: [tenants, gw] }, { endpoints: [gw, web] }]
             workloads:
-              same: { from: tenants, to: web:80/tcp, rate: 10/s, total: 40, flow: { source_port: 40000 } }
+              same: { from: tenants, to: web:53/udp, rate: 10/s, total: 40, flow: { source_port: 40000, response: 0B } }
             """
         ),
         (

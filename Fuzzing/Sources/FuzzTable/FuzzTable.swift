@@ -2,14 +2,15 @@ import Conntrack
 import FuzzTools
 import Wire
 
-// Any bytes as a life of a table: packets of a few flows, translated and not, time, settings and
-// flushes. After each step the table must be sound, and no lookup may return what has expired.
+// Any bytes as a life of a table: packets of a few flows, translated and not, several on their way at
+// once, time, settings and flushes. After each step the table must be sound, and no lookup may return what has expired.
 
 @_cdecl("LLVMFuzzerTestOneInput")
 public func testOneInput(_ base: UnsafePointer<UInt8>?, _ count: Int) -> CInt {
     var input = unsafe FuzzInput(base, count)
     var node = FuzzGateway.make(seed: UInt64(input.byte()), max: 12, buckets: 4)
     var now = Instant.start
+    var crowd = Crowd()
     while !input.isEmpty {
         let step = input.byte()
         switch step & 0xf {
@@ -26,6 +27,8 @@ public func testOneInput(_ base: UnsafePointer<UInt8>?, _ count: Int) -> CInt {
             sysctl.buckets = UInt32(input.byte() & 0x3f) + 1
             sysctl.udpTimeout = UInt32(input.byte())
             node.apply(sysctl, at: now)
+        case 5: crowd.begin(packet(&input, step), &node, at: now)
+        case 6, 7: crowd.move(Int(input.byte()), &node, at: now)
         default:
             var packet = packet(&input, step)
             let moment = Moment(now, .reference)
@@ -34,9 +37,41 @@ public func testOneInput(_ base: UnsafePointer<UInt8>?, _ count: Int) -> CInt {
             _ = node.receive(&packet, at: now)
             hold(!isKnown || node.count <= before, "a known flow became another connection")
         }
-        FuzzGateway.check(&node, at: now)
+        FuzzGateway.check(&node, holding: crowd.waiting.map(\.packet), at: now)
     }
+    crowd.leave(&node)
+    FuzzGateway.check(&node, at: now)
     return 0
+}
+
+/// Packets between two steps of their path, as a machine with several CPUs has them.
+private struct Crowd {
+    var waiting: [(packet: Packet, isAtConfirmation: Bool)] = []
+
+    mutating func begin(_ packet: Packet, _ node: inout Node, at now: Instant) {
+        guard waiting.count < 6 else { return }
+        var packet = packet
+        if node.begin(&packet, at: now) == nil { waiting.append((packet, false)) }
+    }
+
+    /// Takes one of them a step further.
+    mutating func move(_ choice: Int, _ node: inout Node, at now: Instant) {
+        guard !waiting.isEmpty else { return }
+        let place = choice % waiting.count
+        if waiting[place].isAtConfirmation {
+            var packet = waiting.remove(at: place).packet
+            _ = node.confirmAndLeave(&packet, at: now)
+        } else if node.reachConfirmation(&waiting[place].packet, at: now) != nil {
+            waiting.remove(at: place)
+        } else {
+            waiting[place].isAtConfirmation = true
+        }
+    }
+
+    mutating func leave(_ node: inout Node) {
+        for place in waiting.indices { node.discard(&waiting[place].packet) }
+        waiting = []
+    }
 }
 
 /// A packet of one of a few dozen flows, in either direction.

@@ -62,9 +62,11 @@ public enum FuzzGateway {
             ], isDefault: true),
     ]
 
-    /// What must hold of the machine at any time between packets.
-    public static func check(_ node: inout Node, at now: Instant) {
-        let findings = node.audit(at: now)
+    /// What must hold of the machine at any time between packets; `packets` are on their way.
+    public static func check(
+        _ node: inout Node, holding packets: [Packet] = [], at now: Instant
+    ) {
+        let findings = node.audit(holding: packets, at: now)
         hold(findings.isEmpty, findings.joined(separator: "; "))
     }
 }

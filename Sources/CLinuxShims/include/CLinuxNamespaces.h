@@ -2,6 +2,7 @@
 #define CLINUX_NAMESPACES_H
 // Namespaces, tun devices and netlink sockets: constants and structs the Glibc module does not
 // show to Swift. Every function returns what the system call returns, and leaves errno alone.
+#include <errno.h>
 #include <fcntl.h>
 #include <linux/if_tun.h>
 #include <linux/memfd.h>
@@ -69,5 +70,20 @@ static inline ssize_t ctlab_netlink_send(int fd, const void *bytes, size_t byteC
 // A file without a name, gone with its last descriptor.
 static inline int ctlab_memory_file(const char *label) {
     return (int)syscall(SYS_memfd_create, label, MFD_CLOEXEC);
+}
+
+// A mounted file system of `kind` that stands nowhere in the tree: its root's descriptor. It goes
+// with its last descriptor. The numbers are the kernel's; <linux/mount.h> and glibc's own header do
+// not go together.
+static inline int ctlab_mount_detached(const char *kind) {
+    int context = (int)syscall(430 /* fsopen */, kind, 1 /* FSOPEN_CLOEXEC */);
+    if (context < 0) return -1;
+    int mounted = -1;
+    if (syscall(431 /* fsconfig */, context, 6 /* FSCONFIG_CMD_CREATE */, NULL, NULL, 0) == 0)
+        mounted = (int)syscall(432 /* fsmount */, context, 1 /* FSMOUNT_CLOEXEC */, 0);
+    int code = errno;
+    close(context);
+    errno = code;
+    return mounted;
 }
 #endif

@@ -1,34 +1,71 @@
 public import Wire
 
-// The path in two halves, for whoever lets several packets be on their way at once: a machine with
-// more than one CPU has packets between tracking and confirmation at the same time.
+// The path in steps, for whoever lets several packets be on their way at once: a machine with more
+// than one CPU has packets between tracking and confirmation at the same time.
+//
+//     begin ─▶ reachConfirmation ─▶ confirmAndLeave          or: begin ─▶ finish
+//
+// Behind `begin` a new connection exists and has its destination, behind `reachConfirmation` its
+// source too, and only `confirmAndLeave` enters it into the table. Whatever happens to other packets
+// in between, it knows nothing of: two packets may make the same connection, and two connections may
+// choose the same port. `finish` is the last two steps in one. At most 200 packets of one connection
+// may be between the steps.
 
 extension Node {
-    /// The first half of the path: up to the last hook.
+    /// PREROUTING, routing and FORWARD: the connection is found or made, its destination chosen.
     ///
-    /// A new connection is made but not in the table yet, so that between this and `finish` other
-    /// packets may make it too. At most 200 packets of one connection may be between the halves.
-    ///
-    /// Returns where the packet ended, or `nil` if `finish` has to follow.
+    /// Returns where the packet ended, or `nil` if the last hook has to follow.
     public mutating func begin(_ packet: inout Packet, at now: Instant) -> PathEnd? {
         guard let end = begin(&packet, at: moment(now)) else { return nil }
         letGo(&packet)
         return end
     }
 
-    /// The second half of the path: the last hook, where a new connection enters the table.
+    /// The last hook up to confirmation: its rules, and the choice of a new connection's source.
+    ///
+    /// Returns where the packet ended, or `nil` if `confirmAndLeave` has to follow.
+    public mutating func reachConfirmation(
+        _ packet: inout Packet, at now: Instant
+    ) -> PathEnd? {
+        let (hook, stations) = lastHook(of: packet)
+        let before = stations.lowerBound..<plan.confirmation(in: stations)
+        guard let end = run(before, hook, &packet, at: moment(now)) else { return nil }
+        letGo(&packet)
+        return end
+    }
+
+    /// The last hook from confirmation on: a new connection enters the table, or fails to.
+    public mutating func confirmAndLeave(_ packet: inout Packet, at now: Instant) -> PathEnd {
+        let (hook, stations) = lastHook(of: packet)
+        let rest = plan.confirmation(in: stations)..<stations.upperBound
+        let end = run(rest, hook, &packet, at: moment(now)) ?? end(behind: hook)
+        letGo(&packet)
+        return end
+    }
+
+    /// The whole last hook, in one step.
     public mutating func finish(_ packet: inout Packet, at now: Instant) -> PathEnd {
         let end: PathEnd = finish(&packet, at: moment(now))
         letGo(&packet)
         return end
     }
 
-    /// Ends the way of a packet between the halves, as a machine that is switched off does.
+    /// Ends the way of a packet between the steps, as a machine that is switched off does.
     public mutating func discard(_ packet: inout Packet) { letGo(&packet) }
 
     /// When the collector runs next.
     public var nextCollection: Instant {
         configuration.tickRate.instant(ofTick: table.collector.nextRun)
+    }
+
+    /// Whether the collector's next run begins a cycle, instead of going on with one.
+    public var isBetweenCollections: Bool { table.collector.nextBucket == 0 }
+
+    /// Sets when the collector's next cycle begins: its phase, which on a real machine is whatever
+    /// has gone before.
+    public mutating func beginCollecting(at moment: Instant) {
+        table.collector.nextBucket = 0
+        table.collector.nextRun = configuration.tickRate.ticks64(at: moment)
     }
 
     /// Replaces addresses and routes; interfaces keep their numbers, so none may be missing.

@@ -215,7 +215,11 @@ extension Node {
             case .inserted, .insertedReplyOnly: break
             case .merged(let winner): packet.connection = winner
             case .chainTooLong: return .chainTooLong
-            case .clash, .dying: return .insertFailed
+            case .dying: return .insertFailed
+            case .clash:
+                // Else somebody took the tuple while this packet was on its way.
+                if packet.lacksPort { table.searches.refusals &+= 1 }
+                return .insertFailed
             }
         }
         table.deliverEvents(packet.connection, at: now)

@@ -57,21 +57,24 @@ extension Node {
                     {
                         table.rememberEgress(packet.outInterface, slot)
                     }
-                    map(slot, range, kind, rule, at: now)
+                    packet.lacksPort = map(slot, range, kind, rule, at: now)
                     return nil
                 }
             }
         }
-        map(slot, NAT.nullRange(slot, kind, in: table), kind, nil, at: now)
+        packet.lacksPort = map(
+            slot, NAT.nullRange(slot, kind, in: table), kind, nil, at: now)
         return nil
     }
 
+    /// Returns whether the mapping is known to be taken already.
     private mutating func map(
         _ slot: Slot, _ range: NATRange, _ kind: NATKind, _ rule: RuleReference?, at now: Moment
-    ) {
+    ) -> Bool {
         let before = table.journal.explains ? table.tuple(of: slot, .reply).inverted : nil
-        NAT.setUp(slot, range, kind, in: &table, at: now)
+        let isTaken = NAT.setUp(slot, range, kind, in: &table, at: now)
         if let before { explainMapping(slot, range, kind, rule, before) }
+        return isTaken
     }
 
     private enum Mapping {

@@ -63,6 +63,7 @@ public struct Node: ~Copyable {
             table.chainLimit = range.lowerBound
             table.chainLimitSpread = range.upperBound - range.lowerBound + 1
         }
+        table.portSearchStart = configuration.portSearchStart
         updateExtensionParts()
         addTimeoutPolicies()
     }
@@ -229,10 +230,19 @@ public struct Node: ~Copyable {
 
     /// The last hook: out by the interface that routing found, or in where it found none.
     mutating func finish(_ packet: inout Packet, at now: Moment) -> PathEnd {
-        let isLeaving = packet.outInterface != .none
-        let hook: Hook = isLeaving ? .postrouting : .input
-        let stations = plan.range(of: hook, packet.tuple.family)
-        return run(stations, hook, &packet, at: now) ?? PathEnd(isLeaving ? .forwarded : .local)
+        let (hook, stations) = lastHook(of: packet)
+        return run(stations, hook, &packet, at: now) ?? end(behind: hook)
+    }
+
+    @inline(__always)
+    func lastHook(of packet: Packet) -> (hook: Hook, stations: Range<Int>) {
+        let hook: Hook = packet.outInterface == .none ? .input : .postrouting
+        return (hook, plan.range(of: hook, packet.tuple.family))
+    }
+
+    @inline(__always)
+    func end(behind lastHook: Hook) -> PathEnd {
+        PathEnd(lastHook == .input ? .local : .forwarded)
     }
 
     /// The packet's hold on its connection ends with its way, and so do the hashes noted for it:

@@ -71,6 +71,8 @@ public struct NodeConfiguration: Sendable {
     /// Links of a chain a new connection may pass before it is refused, drawn evenly; `nil`: what
     /// the profile does.
     public var chainLimit: ClosedRange<UInt32>? = nil
+    /// Older kernels began elsewhere than `profile` does.
+    public var portSearchStart = PortSearchStart.random
 
     public init() {}
 }

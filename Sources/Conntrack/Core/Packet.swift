@@ -67,6 +67,8 @@ public struct Packet: Sendable, BitwiseCopyable {
     public var info: ConntrackInfo
     /// What rules before the tracker have laid down for it.
     public var template = PacketTemplate()
+    /// The mapping chosen for its new connection was taken already: no port was free.
+    var lacksPort = false
     /// The hash of `tuple` outside all zones where a batch has computed it ahead; 0: unknown.
     var knownHash: UInt32 = 0
     /// The same of the inverted tuple.

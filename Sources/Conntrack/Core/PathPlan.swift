@@ -102,6 +102,11 @@ struct PathPlan: Sendable {
         return bounds[index]..<bounds[index + 1]
     }
 
+    /// Where among the stations of a last hook confirmation stands: behind them where nothing tracks.
+    func confirmation(in stations: Range<Int>) -> Int {
+        stations.first { steps[$0] == .confirm } ?? stations.upperBound
+    }
+
     func natChains(at hook: Hook, _ family: Family) -> [AskedChain] {
         natChains[Self.index(hook, family)]
     }

@@ -85,6 +85,20 @@ public struct TickRate: Hashable, Sendable, BitwiseCopyable {
         tickNanoseconds = 1_000_000_000 / UInt64(hertz)
     }
 
+    /// The tick at which a timer armed at `now` for `delay` ticks really fires: the timer wheel only
+    /// rounds up, the more the longer the delay (spec gc.md §2.2).
+    public static func wheel(after delay: UInt64, at now: UInt64) -> UInt64 {
+        let grain: UInt64 =
+            delay < 64 ? 1 : delay < 512 ? 8 : delay < 4096 ? 64 : delay < 32768 ? 512 : 4096
+        return (now + delay + grain) / grain * grain
+    }
+
+    /// When a timer armed at `now` for `delay` really fires.
+    public func timerExpiry(after delay: Interval, at now: Instant) -> Instant {
+        let ticks = max(1, ticks64(at: Instant(nanoseconds: UInt64(max(0, delay.nanoseconds)))))
+        return instant(ofTick: Self.wheel(after: ticks, at: ticks64(at: now)))
+    }
+
     /// The rate of the reference kernel.
     public static let reference = TickRate(unchecked: 250)
 

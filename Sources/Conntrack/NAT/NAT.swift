@@ -29,20 +29,25 @@ enum NAT {
     ///
     /// Kernel: `nf_nat_setup_info()`; spec nat.md §2. A search that finds nothing is no failure
     /// here: the tuple is taken all the same and the connection fails at confirmation.
+    ///
+    /// Returns whether the mapping is known to be taken already.
+    @discardableResult
     static func setUp(
         _ slot: Slot, _ range: NATRange, _ kind: NATKind,
         in table: inout ConnectionTable, at now: Moment
-    ) {
+    ) -> Bool {
         // A confirmed connection stays as it is for life.
-        guard !table.records[slot].status.contains(.confirmed) else { return }
-        guard let current = table.tuple(of: slot, .reply).inverted else { return }
-        let chosen = TupleSearch.uniqueTuple(current, range, kind, slot, in: &table, at: now)
+        guard !table.records[slot].status.contains(.confirmed) else { return false }
+        guard let current = table.tuple(of: slot, .reply).inverted else { return false }
+        let (chosen, isTaken) = TupleSearch.uniqueTuple(
+            current, range, kind, slot, in: &table, at: now)
         if chosen != current, let reply = chosen.inverted {
             table.setReply(reply, of: slot)
             table.records[slot].status.insert(changeBit(kind))
         }
         if kind == .source { table.enterBySource(slot) }
         table.records[slot].status.insert(doneBit(kind))
+        return isTaken
     }
 
     /// The mapping of a connection no rule asks to map: its present address, any free port.

@@ -14,6 +14,15 @@ public struct PortHints: Sendable, Hashable, BitwiseCopyable {
     }
 }
 
+/// Where a search for a free source port begins.
+public enum PortSearchStart: String, Sendable, Hashable, CaseIterable {
+    /// Anywhere: what the kernels modelled do.
+    case random
+    /// At the port found last, whether its connection is in the table yet or not: what kernels of
+    /// 2018 did for rules without `random` or `fully-random`.
+    case last
+}
+
 enum PortSearch {
     /// Rounds with this many attempts left may evict a closed connection.
     private static let evictionAttempts: UInt32 = 32
@@ -22,12 +31,16 @@ enum PortSearch {
 
     /// Changes the tuple's port until it is free; keeps the last candidate if none is.
     ///
+    /// Returns whether the tuple is free now; where a protocol has no ports, it may be as it is.
+    ///
     /// Kernel: `nf_nat_l4proto_unique_tuple()`.
     static func search(
         _ tuple: inout Tuple, _ range: NATRange, _ kind: NATKind, _ slot: Slot,
         in table: inout ConnectionTable, at now: Moment
-    ) {
-        guard let ports = ports(for: tuple, range, kind) else { return }
+    ) -> Bool {
+        guard let ports = ports(for: tuple, range, kind) else {
+            return !table.hasConflict(tuple, of: slot, at: now)
+        }
         let first = UInt32(ports.lowerBound)
         let size = UInt32(ports.upperBound) - first + 1
         let present = TupleSearch.manipulatedPart(tuple, kind)
@@ -35,7 +48,7 @@ enum PortSearch {
         if range.flags.contains(.shifted) {
             offset = present &- range.basePort
         } else if kind == .source || range.flags.contains(.random) {
-            offset = table.drawOffset(kind, from: first, size: size)
+            offset = table.startOffset(range, kind, from: first, size: size)
         } else {
             offset = 0
         }
@@ -47,11 +60,14 @@ enum PortSearch {
                 let port = UInt16(truncatingIfNeeded: first + UInt32(offset) % size)
                 set(port, &tuple, kind)
                 offset &+= 1
-                if !isTaken(tuple, slot, left: attempts - index, in: &table, at: now) { return }
+                if !isTaken(tuple, slot, left: attempts - index, in: &table, at: now) {
+                    table.portFoundLast = port
+                    return true
+                }
             }
             if attempts >= size || attempts < smallestRound {
                 table.searches.failures &+= 1
-                return
+                return false
             }
             attempts /= 2
             offset = table.dice.nextUInt16()
@@ -113,11 +129,14 @@ enum PortSearch {
     }
 }
 
-/// How often ports were searched for, how many were tried, and how often none was free.
+/// How often ports were searched for, how many were tried, how often none was free, and what that
+/// cost.
 public struct PortSearchCounts: Sendable, Hashable, BitwiseCopyable {
     public internal(set) var searches: UInt64 = 0
     public internal(set) var probes: UInt64 = 0
     public internal(set) var failures: UInt64 = 0
+    /// Packets dropped at confirmation because no port was free when theirs was chosen.
+    public internal(set) var refusals: UInt64 = 0
 }
 
 extension ConnectionTable {
@@ -125,9 +144,12 @@ extension ConnectionTable {
     mutating func drawNumber() -> UInt64 { dice.next() }
 
     /// Where a search begins: at random, or at the port that a recording says was chosen.
-    fileprivate mutating func drawOffset(
-        _ kind: NATKind, from first: UInt32, size: UInt32
+    fileprivate mutating func startOffset(
+        _ range: NATRange, _ kind: NATKind, from first: UInt32, size: UInt32
     ) -> UInt16 {
+        if portSearchStart == .last, !range.flags.contains(.random) {
+            return UInt16(truncatingIfNeeded: (UInt32(portFoundLast) &- first) % size)
+        }
         let drawn = dice.nextUInt16()
         let hint = kind == .source ? portHints.source : portHints.destination
         guard let port = hint, UInt32(port) >= first, UInt32(port) < first + size else {
@@ -145,6 +167,17 @@ extension ConnectionTable {
     /// conflict.
     mutating func findConflict(_ tuple: Tuple, of slot: Slot, at now: Moment) -> Found? {
         find(tuple, inZonesOf: slot, besides: slot, at: now)
+    }
+
+    /// Whether an answer to `tuple` would match a connection of another flow.
+    ///
+    /// As `findConflict`, but nothing is evicted and no lookup counted: the kernel does not look.
+    func hasConflict(_ tuple: Tuple, of slot: Slot, at now: Moment) -> Bool {
+        guard let reply = tuple.inverted else { return false }
+        let mine = records[slot]
+        let zones = ZonePair(original: mine.zoneOriginal, reply: mine.zoneReply)
+        let found = peek(reply, zone: mine.zoneReply, zones, mine.namespace, at: now)
+        return found.map { !hasSameOriginal($0.slot, slot) } ?? false
     }
 
     private mutating func find(

@@ -4,19 +4,21 @@ internal import Wire
 
 enum TupleSearch {
     /// What the packet shall look like after the mapping: free if one could be found, and the last
-    /// candidate if not.
+    /// candidate if not, which `isTaken` then says.
     ///
     /// Kernel: `get_unique_tuple()`.
     static func uniqueTuple(
         _ current: Tuple, _ range: NATRange, _ kind: NATKind, _ slot: Slot,
         in table: inout ConnectionTable, at now: Moment
-    ) -> Tuple {
+    ) -> (tuple: Tuple, isTaken: Bool) {
         let isRandom = range.flags.contains(.random)
         if kind == .source, !isRandom {
             if isInRange(current, range) {
-                if !isTakenSeriously(current, slot, in: &table, at: now) { return current }
+                if !isTakenSeriously(current, slot, in: &table, at: now) {
+                    return (current, false)
+                }
             } else if let known = mappingOfSameSource(current, range, slot, in: &table) {
-                if !isTaken(known, slot, in: &table, at: now) { return known }
+                if !isTaken(known, slot, in: &table, at: now) { return (known, false) }
             }
         }
         var tuple = current
@@ -27,18 +29,20 @@ enum TupleSearch {
             if range.flags.contains(.ports) {
                 let port = manipulatedPart(tuple, kind)
                 if !range.flags.contains(.shifted), port >= range.firstPort,
-                    port <= range.lastPort,
-                    range.firstPort == range.lastPort
-                        || !isTaken(tuple, slot, in: &table, at: now)
+                    port <= range.lastPort
                 {
-                    return tuple
+                    // The only port there is goes untested; that it is taken is noted all the same.
+                    if range.firstPort == range.lastPort {
+                        return (tuple, table.hasConflict(tuple, of: slot, at: now))
+                    }
+                    if !isTaken(tuple, slot, in: &table, at: now) { return (tuple, false) }
                 }
             } else if !isTaken(tuple, slot, in: &table, at: now) {
-                return tuple
+                return (tuple, false)
             }
         }
-        PortSearch.search(&tuple, range, kind, slot, in: &table, at: now)
-        return tuple
+        let isFree = PortSearch.search(&tuple, range, kind, slot, in: &table, at: now)
+        return (tuple, !isFree)
     }
 
     /// The field a mapping of this kind changes: a port, or the ICMP id.

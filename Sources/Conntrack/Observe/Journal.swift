@@ -54,6 +54,9 @@ public struct Journal: Sendable {
 
     public init() {}
 
+    /// Forgets the messages, which their reader has taken; counts go on.
+    public mutating func clearEvents() { events.removeAll(keepingCapacity: true) }
+
     /// Forgets what was written; keeps the memory.
     public mutating func clear() {
         if !events.isEmpty { events.removeAll(keepingCapacity: true) }

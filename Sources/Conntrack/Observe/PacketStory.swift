@@ -165,7 +165,8 @@ struct PacketStory {
             "the flow has another entry already: this one enters under its reply tuple only, for 1 s"
         case .dying: "the entry is dying: the packet is dropped, insert_failed"
         case .chainTooLong: "the bucket's chain is too long: the packet is dropped, chaintoolong"
-        case .clash: "one of its tuples is taken by now: the packet is dropped, insert_failed"
+        case .clash:
+            "one of its tuples is in the table: the packet is dropped, drop and insert_failed"
         }
     }
 

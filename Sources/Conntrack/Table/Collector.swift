@@ -61,11 +61,8 @@ public struct Collector: Sendable, BitwiseCopyable {
 
     /// When a timer armed at `now` for `delay` ticks really fires.
     func due(after delay: UInt32, at now: UInt64) -> UInt64 {
-        let expiry = now + UInt64(delay)
-        guard roundsTimers, delay > 0 else { return expiry }
-        let grain: UInt64 =
-            delay < 64 ? 1 : delay < 512 ? 8 : delay < 4096 ? 64 : delay < 32768 ? 512 : 4096
-        return (expiry + grain) / grain * grain
+        guard roundsTimers, delay > 0 else { return now + UInt64(delay) }
+        return TickRate.wheel(after: UInt64(delay), at: now)
     }
 }
 

@@ -4,9 +4,9 @@ extension ConnectionTable {
     /// What is wrong with the table's links, counts and summaries; empty in a sound one.
     ///
     /// A confirmed connection stands in the hash twice, or once, in reply direction, after a clash
-    /// (spec table.md §11); each link in the chain its hash says. `unconfirmedCount`: connections
-    /// that packets hold and no chain has, which count too.
-    public func audit(unconfirmedCount: Int = 0, at now: Moment) -> [String] {
+    /// (spec table.md §11); each link in the chain its hash says. `packets`: those
+    /// between two steps of their path. What they hold counts too, though no chain has it.
+    public func audit(holding packets: [Packet] = [], at now: Moment) -> [String] {
         var findings: [String] = []
         var links: [UInt32: Int] = [:]
         var counts = [Int](repeating: 0, count: namespaces.count)
@@ -44,6 +44,17 @@ extension ConnectionTable {
                 counts[Int(records[master].namespace.raw)] += 1
             }
         }
+        var held: Set<UInt32> = []
+        for packet in packets where packet.connection != .none {
+            let slot = packet.connection.index
+            if records[packet.connection].references == 0 {
+                findings.append("slot \(slot): a packet holds it and it is free")
+            }
+            guard links[slot] == nil, !masters.contains(slot), held.insert(slot).inserted else {
+                continue
+            }
+            counts[Int(records[packet.connection].namespace.raw)] += 1
+        }
         for (slot, count) in links.sorted(by: { $0.key < $1.key }) {
             let status = records[slot].status
             let expected = status.contains(.natClash) ? 1 : 2
@@ -53,7 +64,7 @@ extension ConnectionTable {
             }
             if records[slot].references == 0 { findings.append("slot \(slot): held by nobody") }
         }
-        let total = counts.reduce(0, +) + unconfirmedCount
+        let total = counts.reduce(0, +)
         let said = namespaces.reduce(0) { $0 + Int($1.count) }
         if total != said { findings.append("\(total) connections, and a count of \(said)") }
         if records.count != states.count || records.count != said {
@@ -65,5 +76,9 @@ extension ConnectionTable {
 
 extension Node {
     /// What is wrong with the machine's table between two packets; empty in a sound one.
-    public func audit(at now: Instant) -> [String] { table.audit(at: moment(now)) }
+    ///
+    /// `packets`: those between two steps of their path.
+    public func audit(holding packets: [Packet] = [], at now: Instant) -> [String] {
+        table.audit(holding: packets, at: moment(now))
+    }
 }

@@ -71,6 +71,9 @@ public struct ConnectionTable: ~Copyable {
     var dice: Dice
     /// Where the next port search begins instead of at random: see `Node.portHints`.
     var portHints = PortHints()
+    var portSearchStart = PortSearchStart.random
+    /// What the latest successful search found.
+    var portFoundLast: UInt16 = 0
     /// Who goes early instead of whom a search would find: see `Node.evictionHint`.
     var evictionHint: [ConnectionKey]?
     var evictions = EvictionTally()
@@ -262,7 +265,7 @@ public struct ConnectionTable: ~Copyable {
         return nil
     }
 
-    private func hasSameOriginal(_ slot: Slot, _ other: Slot) -> Bool {
+    func hasSameOriginal(_ slot: Slot, _ other: Slot) -> Bool {
         slot == other
             || (records[slot].zoneOriginal == records[other].zoneOriginal
                 && tuple(of: slot, .original) == tuple(of: other, .original))
@@ -277,7 +280,7 @@ public struct ConnectionTable: ~Copyable {
         return peek(tuple, zone: zones.reply, zones, namespace, at: now)
     }
 
-    private func peek(
+    func peek(
         _ tuple: Tuple, zone: UInt16, _ zones: ZonePair, _ namespace: NamespaceIndex,
         at now: Moment
     ) -> Found? {

@@ -5,12 +5,17 @@ public import LinuxCalls
 //     client  c0 198.19.1.1/30 ── 198.19.1.2 lan  gateway  wan 198.19.2.1 ── 198.19.2.2/30 s0  server
 //     198.18.0.0/20 local                          NAT, tracking                198.18.128.0/20 local
 //
+// The same in IPv6: fdc7:1ab:0:1::/64 and fdc7:1ab:0:2::/64, the links fdc7:1ab:0:f1:: and f2::.
 // Client and server track nothing. Whole prefixes are theirs, so that neither source ports nor
 // destinations run out before what is to be tried.
 
 /// Three namespaces with a tracking gateway in the middle.
 public struct Lab: Sendable {
     private static let parts = ["client", "gw", "server"]
+    /// The client's IPv6 addresses, the server's, and the one of those that is used.
+    public static let clientIPv6Prefix = "fdc7:1ab:0:1::/64"
+    public static let serverIPv6Prefix = "fdc7:1ab:0:2::/64"
+    public static let serverIPv6 = "fdc7:1ab:0:2::1"
 
     /// What its namespaces' names begin with.
     public let name: String
@@ -55,12 +60,20 @@ public struct Lab: Sendable {
                 try tools.ip(["-n", namespace, "-batch", "-"], input: lines)
             }
             for namespace in [client, server] {
-                try inside(namespace) { () throws(LabError) in try Self.set(Self.hostSettings) }
+                try inside(namespace) { () throws(LabError) in
+                    try Self.set(Self.hostSettings)
+                    try tools.nft(setup.lossRuleset(arriving: namespace == client ? "c0" : "s0"))
+                }
             }
-            try inside(client) { () throws(LabError) in try Self.set(setup.clientSettings) }
+            try inside(client) { () throws(LabError) in
+                try Self.set(setup.clientSettings)
+                try tools.nft(setup.clientRuleset)
+            }
+            try addDelay(setup, tools)
             try inside(gateway) { () throws(LabError) in
                 try Self.set(Self.gatewaySettings)
                 try tools.nft(setup.ruleset)
+                try tools.nft(setup.lossRuleset(arriving: setup.lan, setup.wan))
                 // Behind the rules, which are what makes the tracker's settings take hold.
                 try Self.set(setup.settings)
             }
@@ -100,13 +113,35 @@ public struct Lab: Sendable {
             + "link add s0 netns \(server) type veth peer name \(setup.wan) netns \(gateway)\n"
     }
 
+    /// Gives every end of a link half of the delay there and back: the whole, one way.
+    private func addDelay(_ setup: LabSetup, _ tools: LabTools) throws(LabError) {
+        guard setup.delaySeconds > 0 else { return }
+        let ends = [(client, "c0"), (gateway, setup.lan), (gateway, setup.wan), (server, "s0")]
+        let microseconds = Int((setup.delaySeconds * 1e6).rounded())
+        for (namespace, device) in ends {
+            do throws(LabError) {
+                try tools.tc([
+                    "-n", namespace, "qdisc", "add", "dev", device, "root", "netem", "delay",
+                    "\(microseconds)us", "limit", "100000",
+                ])
+            } catch {
+                throw .unavailable(
+                    "a link cannot be delayed, because this kernel has no netem",
+                    remedy: "load it (modprobe sch_netem), or leave the delay out")
+            }
+        }
+    }
+
     private func clientLines(_ setup: LabSetup) -> String {
         """
         link set lo up
         addr add 198.19.1.1/30 dev c0
+        addr add fdc7:1ab:0:f1::1/64 dev c0 nodad
         link set c0 up
         route add local \(setup.clientPrefix) dev lo
+        route add local \(Self.clientIPv6Prefix) dev lo
         route add default via 198.19.1.2 src 198.19.1.1
+        route add default via fdc7:1ab:0:f1::2
 
         """
     }
@@ -116,10 +151,14 @@ public struct Lab: Sendable {
         link set lo up
         addr add 198.19.1.2/30 dev \(setup.lan)
         addr add 198.19.2.1/30 dev \(setup.wan)
+        addr add fdc7:1ab:0:f1::2/64 dev \(setup.lan) nodad
+        addr add fdc7:1ab:0:f2::1/64 dev \(setup.wan) nodad
         link set \(setup.lan) up
         link set \(setup.wan) up
         route add \(setup.clientPrefix) via 198.19.1.1
         route add \(setup.serverPrefix) via 198.19.2.2
+        route add \(Self.clientIPv6Prefix) via fdc7:1ab:0:f1::1
+        route add \(Self.serverIPv6Prefix) via fdc7:1ab:0:f2::2
 
         """
     }
@@ -128,9 +167,12 @@ public struct Lab: Sendable {
         """
         link set lo up
         addr add 198.19.2.2/30 dev s0
+        addr add fdc7:1ab:0:f2::2/64 dev s0 nodad
         link set s0 up
         route add local \(setup.serverPrefix) dev lo
+        route add local \(Self.serverIPv6Prefix) dev lo
         route add default via 198.19.2.1
+        route add default via fdc7:1ab:0:f2::1
 
         """
     }
@@ -142,10 +184,13 @@ public struct Lab: Sendable {
         ("net.ipv4.tcp_max_syn_backlog", "65535"),
         ("net.core.somaxconn", "65535"),
         ("net.ipv4.conf.all.rp_filter", "0"),
+        // Any address of the prefix may be sent from: IPv4 takes a local route for an answer.
+        ("net.ipv6.ip_nonlocal_bind", "1"),
     ]
 
     private static let gatewaySettings: [(name: String, value: String)] = [
         ("net.ipv4.ip_forward", "1"),
+        ("net.ipv6.conf.all.forwarding", "1"),
         ("net.ipv4.conf.all.rp_filter", "0"),
         ("net.ipv4.conf.default.rp_filter", "0"),
         ("net.ipv4.conf.all.send_redirects", "0"),
@@ -159,73 +204,6 @@ public struct Lab: Sendable {
                 try SysctlFile.write(name, value)
             } catch {
                 throw .setting(name: name, value: value, reason: error.reason)
-            }
-        }
-    }
-}
-
-/// How a lab's gateway is set up.
-public struct LabSetup: Sendable {
-    /// Network address translation towards the server, and nothing else.
-    public static let masquerade = """
-        table ip nat {
-            chain post {
-                type nat hook postrouting priority srcnat;
-                oifname "wan" masquerade
-            }
-        }
-
-        """
-    /// Tracking alone.
-    public static let tracking = """
-        table ip filter {
-            chain forward {
-                type filter hook forward priority filter; policy accept;
-                ct state invalid counter
-            }
-        }
-
-        """
-
-    /// Addresses the client may send from.
-    public internal(set) var clientPrefix = "198.18.0.0/20"
-    /// Addresses the server answers on, and the one that is used unless another is named.
-    public internal(set) var serverPrefix = "198.18.128.0/20"
-    public internal(set) var serverAddress = "198.18.128.1"
-    /// The gateway's interfaces.
-    public internal(set) var lan = "lan"
-    public internal(set) var wan = "wan"
-    /// nftables text.
-    public var ruleset: String
-    /// The gateway's own settings, by their full names.
-    public private(set) var settings: [(name: String, value: String)] = []
-    /// Settings that are one for the whole machine: made under its lease, and put back.
-    public private(set) var globalSettings: [(name: String, value: String)] = []
-
-    /// The client's own settings, by their full names.
-    public private(set) var clientSettings: [(name: String, value: String)] = []
-
-    /// - Parameter settings: Names with or without `net.netfilter.`.
-    public init(
-        ruleset: String = LabSetup.masquerade, settings: [(name: String, value: String)] = [],
-        clientSettings: [(name: String, value: String)] = []
-    ) {
-        self.ruleset = ruleset
-        self.clientSettings = clientSettings
-        add(settings)
-    }
-
-    /// Settings of the gateway and of the machine together.
-    public var allSettings: [(name: String, value: String)] { settings + globalSettings }
-
-    /// Adds settings of the gateway, which win over those made before.
-    public mutating func add(_ settings: [(name: String, value: String)]) {
-        for (name, value) in settings {
-            let full = name.hasPrefix("net.") ? name : "net.netfilter." + name
-            if MachineLease.globalNames.contains(full) {
-                globalSettings.append((full, value))
-            } else {
-                self.settings.append((full, value))
             }
         }
     }
@@ -246,45 +224,6 @@ public enum LabError: Error, Sendable, CustomStringConvertible {
         case .refused(let program, let message): "lab: \(program) refused:\n\(message)"
         case .setting(let name, let value, let reason):
             "lab: cannot set \(name) to '\(value)': \(reason)"
-        }
-    }
-}
-
-/// The system's own tools, which have to be there.
-private struct LabTools {
-    private let nftables: Program
-    private let iproute: Program
-
-    init() throws(LabError) {
-        guard let nftables = Program(named: "nft") else {
-            throw .unavailable("there is no nft", remedy: "install the package nftables")
-        }
-        guard let iproute = Program(named: "ip") else {
-            throw .unavailable("there is no ip", remedy: "install the package iproute2")
-        }
-        self.nftables = nftables
-        self.iproute = iproute
-    }
-
-    func ip(_ arguments: [String], input: String = "") throws(LabError) {
-        try run(iproute, arguments, input)
-    }
-
-    func ip(_ lines: String) throws(LabError) { try run(iproute, ["-batch", "-"], lines) }
-
-    func nft(_ ruleset: String) throws(LabError) { try run(nftables, ["-f", "-"], ruleset) }
-
-    private func run(
-        _ program: Program, _ arguments: [String], _ input: String
-    ) throws(LabError) {
-        let outcome: Program.Outcome
-        do throws(SystemCallError) {
-            outcome = try program.run(arguments, input: input)
-        } catch {
-            throw .call(error)
-        }
-        guard outcome.exitCode == 0 else {
-            throw .refused(program: program.path, outcome.errors)
         }
     }
 }

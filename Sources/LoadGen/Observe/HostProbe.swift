@@ -1,134 +1,109 @@
 public import LinuxCalls
 
-/// Where a host is looked at.
-public enum Vantage: Sendable, Hashable {
-    /// The network namespace this process is in.
-    case local
-    /// The one `ip netns` knows by this name.
-    case namespace(String)
-
-    /// Reads `local` or `netns:NAME`.
-    public init?(_ text: String) {
-        if text == "local" {
-            self = .local
-        } else if text.hasPrefix("netns:"), text.count > 6, !text.contains("/") {
-            self = .namespace(String(text.dropFirst(6)))
-        } else {
-            return nil
-        }
-    }
-}
-
-/// Looks at one namespace's table, and at the machine around it.
+/// Looks at a host's table, wherever that is.
 ///
-/// Its files were opened inside the namespace and stay that one's, wherever the caller is.
+/// A namespace of this machine is read from its files. Another host is asked by `ssh`, or by what
+/// its node_exporter says; it has less than a second to answer, so that no run waits for it.
 public struct HostProbe: ~Copyable {
-    private var statistics: TrackerStatistics
-    private let limit: FileDescriptor
-    private let buckets: FileDescriptor
-    private let socketUse: FileDescriptor
-    private let netstat: FileDescriptor
-    private let processor: FileDescriptor
-    private var log: KernelLogTail?
-    private var states: TrackerStates?
-    private let namespaceNumber: UInt64
+    private var files: NamespaceProbe?
+    private var remote: (any RemoteHost)?
 
-    /// Opens the files of the place looked at.
+    /// Opens the place looked at.
     ///
     /// - Throws: `isMissing` where the kernel tracks nothing, or the namespace does not exist.
-    public static func open(_ vantage: Vantage) throws(SystemCallError) -> HostProbe {
+    public static func open(_ vantage: Vantage) throws(ProbeError) -> HostProbe {
         switch vantage {
-        case .local: return try HostProbe()
+        case .local:
+            return HostProbe(try reading { () throws(SystemCallError) in try NamespaceProbe() })
         case .namespace(let name):
-            let namespace = try NetworkNamespace(named: name)
-            return try namespace.enter { () throws(SystemCallError) in try HostProbe() }
+            return HostProbe(
+                try reading { () throws(SystemCallError) in
+                    let namespace = try NetworkNamespace(named: name)
+                    return try namespace.enter { () throws(SystemCallError) in
+                        try NamespaceProbe()
+                    }
+                })
+        case .ssh(let host): return HostProbe(try ShellHost(host))
+        case .metrics(let url): return HostProbe(try MetricsHost(url))
         }
     }
 
-    /// Opens the files of the namespace the calling thread is in.
-    public init() throws(SystemCallError) {
-        let folder = "/proc/sys/net/netfilter/nf_conntrack_"
-        let own = "/proc/thread-self/net/"
-        let statistics = try TrackerStatistics()
-        let limit = try FileDescriptor(opening: folder + "max", for: .read)
-        let buckets = try FileDescriptor(opening: folder + "buckets", for: .read)
-        let socketUse = try FileDescriptor(opening: own + "sockstat", for: .read)
-        let netstat = try FileDescriptor(opening: own + "netstat", for: .read)
-        let processor = try FileDescriptor(opening: "/proc/stat", for: .read)
-        namespaceNumber = try NetworkNamespace.currentNumber()
-        self.statistics = statistics
-        self.limit = limit
-        self.buckets = buckets
-        self.socketUse = socketUse
-        self.netstat = netstat
-        self.processor = processor
-        log = try? KernelLogTail()
-        states = try? TrackerStates()
+    private init(_ files: consuming NamespaceProbe) {
+        self.files = .some(files)
+        remote = nil
+    }
+
+    private init(_ remote: any RemoteHost) {
+        files = nil
+        self.remote = remote
     }
 
     /// Looks.
     ///
-    /// - Parameter withStates: List the table as well, which removes its expired entries.
-    public mutating func sample(withStates: Bool = false) throws(SystemCallError) -> HostSample {
-        let reading = try statistics.read()
-        var sample = HostSample(
-            moment: MonotonicClock.now(), count: reading.count,
-            limit: try Self.number(limit), buckets: try Self.number(buckets),
-            statistics: reading)
-        sample.sockets = SocketUse(text: try Self.text(socketUse))
-        let netstat = try Self.text(netstat)
-        sample.listenOverflows =
-            NetstatText.value("TcpExt:", "ListenOverflows", in: netstat)
-            + NetstatText.value("TcpExt:", "TCPReqQFullDrop", in: netstat)
-        sample.processor = ProcessorUse(text: try Self.text(processor))
-        sample.tableFullLines = log?.tableFullLines(about: namespaceNumber)
-        if withStates { sample.states = try states?.read() }
-        return sample
+    /// - Parameter withStates: List the table as well, which removes its expired entries; only
+    ///   where the files are at hand.
+    /// - Throws: Why there is nothing to be seen this time; the next time may be better.
+    public mutating func sample(withStates: Bool = false) throws(ProbeError) -> HostSample {
+        if let remote { return try remote.sample() }
+        do throws(SystemCallError) {
+            if let sample = try files?.sample(withStates: withStates) { return sample }
+        } catch {
+            throw .call(error)
+        }
+        throw .remote("nothing is looked at")
     }
 
-    /// Removes the expired entries of every namespace by listing this one's.
-    public mutating func collect() throws(SystemCallError) { _ = try states?.read() }
-
-    /// Deletes every entry of the namespace.
-    public mutating func flush() throws(SystemCallError) { try states?.flush() }
-
-    private static func text(_ file: borrowing FileDescriptor) throws(SystemCallError) -> String {
-        String(decoding: try file.readAll(), as: UTF8.self)
+    /// Removes the expired entries of every namespace of the host by listing one's.
+    public mutating func collect() throws(ProbeError) {
+        if let remote { return try remote.collect() }
+        do throws(SystemCallError) {
+            try files?.collect()
+        } catch {
+            throw .call(error)
+        }
     }
 
-    private static func number(_ file: borrowing FileDescriptor) throws(SystemCallError) -> Int {
-        Int(try text(file).prefix { $0.isNumber }) ?? 0
+    /// Deletes every entry of a namespace of this machine; of another host, none.
+    public mutating func flush() throws(ProbeError) {
+        do throws(SystemCallError) {
+            try files?.flush()
+        } catch {
+            throw .call(error)
+        }
+    }
+
+    private static func reading(
+        _ body: () throws(SystemCallError) -> NamespaceProbe
+    ) throws(ProbeError) -> NamespaceProbe {
+        do throws(SystemCallError) {
+            return try body()
+        } catch {
+            throw .call(error)
+        }
     }
 }
 
-/// The kernel's log from now on.
-struct KernelLogTail: ~Copyable {
-    private let file: FileDescriptor
-    private var buffer = [UInt8](repeating: 0, count: 8192)
-    private var count = 0
+/// A host looked at from afar.
+protocol RemoteHost: AnyObject {
+    func sample() throws(ProbeError) -> HostSample
+    func collect() throws(ProbeError)
+}
 
-    init() throws(SystemCallError) {
-        let file = try FileDescriptor(opening: "/dev/kmsg", for: .readWriteWithoutWaiting)
-        try file.seekToEnd()
-        self.file = file
+/// Why a host cannot be looked at.
+public enum ProbeError: Error, Sendable, CustomStringConvertible {
+    case call(SystemCallError)
+    /// Of another host: what went wrong, and what to do.
+    case remote(String)
+
+    /// There is no such namespace, or the kernel tracks nothing.
+    public var isMissing: Bool {
+        if case .call(let error) = self { error.isMissing } else { false }
     }
 
-    /// How often, so far, the log said that the table of namespace `number` is full; the initial
-    /// namespace's lines have no number (spec formats.md §7).
-    mutating func tableFullLines(about number: UInt64) -> Int {
-        while true {
-            do throws(SystemCallError) {
-                guard let length = try file.read(into: &buffer), length > 0 else { return count }
-                let line = String(decoding: buffer[..<length], as: UTF8.self)
-                if line.contains("table full in netns \(number),")
-                    || line.contains("nf_conntrack: table full, dropping")
-                {
-                    count += 1
-                }
-            } catch {
-                // Overwritten before it was read: the next read goes on behind the gap.
-                guard error.isReaderGone else { return count }
-            }
+    public var description: String {
+        switch self {
+        case .call(let error): "\(error)"
+        case .remote(let text): text
         }
     }
 }

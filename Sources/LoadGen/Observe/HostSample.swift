@@ -92,6 +92,12 @@ public struct ProcessorUse: Sendable, Hashable {
 
 /// `/proc/net/netstat`: pairs of lines, names and numbers.
 enum NetstatText {
+    /// Connections refused because a listener's queue was full: of accepted, or of half-open ones.
+    static func listenOverflows(in text: String) -> Int {
+        value("TcpExt:", "ListenOverflows", in: text)
+            + value("TcpExt:", "TCPReqQFullDrop", in: text)
+    }
+
     /// The number called `name` in the group `group` (`TcpExt:`); 0 if there is none.
     static func value(_ group: String, _ name: String, in text: String) -> Int {
         let lines = text.split(separator: "\n").filter { $0.hasPrefix(group) }

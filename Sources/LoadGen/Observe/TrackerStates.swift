@@ -1,12 +1,18 @@
 internal import LinuxCalls
 
 /// Entries of one protocol and state.
-public struct StateCount: Sendable, Hashable {
+public struct StateCount: Sendable, Codable, Hashable {
     /// `tcp`, `udp`, … or the protocol's number.
     public var proto: String
     /// TCP's state, as the kernel calls it; of others, whether a reply was seen.
     public var state: String
     public var count: Int
+
+    public init(proto: String, state: String, count: Int) {
+        self.proto = proto
+        self.state = state
+        self.count = count
+    }
 }
 
 /// Counts a namespace's entries by state, by listing them all.

@@ -7,6 +7,8 @@ public struct AllowList: Sendable {
     /// Where it is looked for if no other place is named.
     public static let defaultPath = "/etc/ctlab/may-load"
 
+    /// The file it was read from; `nil` for the list of nobody.
+    public private(set) var path: String?
     private var names: [String] = []
     private var prefixes: [(family: Family, address: Address, length: Int)] = []
 
@@ -14,6 +16,7 @@ public struct AllowList: Sendable {
 
     /// - Throws: All lines that are neither, with their numbers.
     public init(text: String, path: String) throws(AllowListError) {
+        self.path = path
         var mistakes: [String] = []
         for (index, line) in text.split(separator: "\n", omittingEmptySubsequences: false)
             .enumerated()

@@ -1,15 +1,18 @@
 public import Wire
 
-// The one place that decides whether a host may be loaded. `LoadRun` takes no target without a
-// permit, and nobody else can make one.
+// The one place that decides whether a host may be loaded. `LoadRun` and `Worker` take no target
+// without a permit, and nobody else can make one.
 
 /// What the gate let through: nothing else is loaded.
 public struct LoadPermit: Sendable, Hashable {
-    private var family: Family
-    private var first: Address
-    private var last: Address
+    /// What it was given for.
+    public let claim: LoadClaim
+    private let family: Family
+    private let first: Address
+    private let last: Address
 
-    fileprivate init(_ addresses: AddressPool) {
+    fileprivate init(_ addresses: AddressPool, _ claim: LoadClaim) {
+        self.claim = claim
         family = addresses.family
         first = addresses.first
         last = addresses.last
@@ -18,6 +21,15 @@ public struct LoadPermit: Sendable, Hashable {
     func covers(_ target: TargetPool) -> Bool {
         target.addresses.family == family && first <= target.addresses.first
             && target.addresses.last <= last
+    }
+
+    /// Checks that no workload of `plan` goes beyond it.
+    public func check(_ plan: Plan) throws(TargetRefusal) {
+        for workload in plan.workloads where !covers(workload.target) {
+            throw TargetRefusal(
+                description: "workload '\(workload.name)' goes beyond the target that is "
+                    + "permitted; start it with ctlab load, which asks for its target")
+        }
     }
 }
 
@@ -58,7 +70,9 @@ public struct TargetGate: Sendable {
             try check(host, family, address, isOneOfMany: addresses.count > 1)
         }
         let (plainFamily, plain) = AddressClass.unmapped(family, address)
-        return LoadPermit(AddressPool(plainFamily, first: plain))
+        return LoadPermit(
+            AddressPool(plainFamily, first: plain),
+            claim(host, addresses.map { AddressPool($0.0, first: $0.1) }, isRange: false))
     }
 
     /// Checks a range of addresses: its ends, and that both are of one kind.
@@ -73,7 +87,12 @@ public struct TargetGate: Sendable {
             let address = pool.address(index)
             try check(address.text(pool.family), pool.family, address, isOneOfMany: false)
         }
-        return LoadPermit(pool)
+        return LoadPermit(pool, claim(pool.first.text(pool.family), [pool], isRange: true))
+    }
+
+    private func claim(_ host: String, _ pools: [AddressPool], isRange: Bool) -> LoadClaim {
+        LoadClaim(
+            host: host, pools: pools, isRange: isRange, named: named, allowFile: allowed.path)
     }
 
     private func check(

@@ -52,6 +52,10 @@ extension LabSetup {
         serverPrefix = Self.prefix(serverPool)
         serverAddress = serverPool.first.text(.ipv4)
         (self.lan, self.wan) = (lan, wan)
+        let ways = topology.links.flatMap { [$0.forward, $0.backward] }
+        hasScenarioDelays = ways.contains { $0.delay != .constant(0) }
+        // All links alike: the one that loses most speaks for them.
+        loss = ways.reduce(0) { max($0, $1.loss) }
     }
 
     private static func prefix(_ pool: Scenario.AddressPool) -> String {

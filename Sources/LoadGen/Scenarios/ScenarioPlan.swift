@@ -69,7 +69,7 @@ public struct ScenarioPlan: Sendable {
                 "\(name): close: found '\(flow.closing.rawValue)', expected "
                     + Ending.allCases.map(\.rawValue).joined(separator: ", "))
         }
-        if let hold = hold(flow.hold) {
+        if let hold = HoldTime(flow.hold) {
             result.hold = hold
         } else {
             problems.append("\(name): hold: real sockets draw no pareto and no normal times")
@@ -122,17 +122,6 @@ public struct ScenarioPlan: Sendable {
         case .trace:
             problems.append("\(workload.name): arrivals of a trace are for the simulator alone")
             return .open(Arrivals(stages: stages, spacing: .uniform))
-        }
-    }
-
-    private static func hold(_ time: Scenario.Distribution) -> HoldTime? {
-        switch time {
-        case .constant(let value): value > 0 ? .fixed(seconds: value / 1e9) : HoldTime.none
-        case .uniform(let low, let high): .uniform(from: low / 1e9, to: high / 1e9)
-        case .exponential(let mean): .exponential(meanSeconds: mean / 1e9)
-        case .lognormal(let median, let p99):
-            .lognormal(medianSeconds: median / 1e9, p99Seconds: p99 / 1e9)
-        case .pareto, .normal: nil
         }
     }
 }

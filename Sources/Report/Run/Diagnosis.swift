@@ -40,6 +40,7 @@ public enum Diagnosis {
                     + "NodeHighNumberConntrackEntriesUsed (0.75) would have fired at "
                     + "\(time(alertAt)).")
         }
+        sentences += failedInsertions(node)
         for (reason, text) in Self.dropTexts {
             guard let number = node.drops[reason], number > 0 else { continue }
             sentences.append("\(node.name): \(count(number)) packets \(text).")
@@ -59,7 +60,6 @@ public enum Diagnosis {
 
     /// Reasons worth a sentence of their own, in order.
     private static let dropTexts = [
-        ("insert_failed", "were dropped because their connection lost a race (insert_failed)"),
         ("chain_too_long", "were dropped because their hash chain was too long (chaintoolong)"),
         ("nat", "were dropped by address translation"),
         ("rejected", "were rejected by a rule"),
@@ -67,6 +67,29 @@ public enum Diagnosis {
         ("no_route", "had nowhere to go"),
         ("cpu_backlog", "were dropped because the CPUs were too busy"),
     ]
+
+    /// Drops at confirmation, which the kernel counts alike whatever their cause.
+    ///
+    /// No port was free when one was chosen; or one was, and another connection was in the table
+    /// first.
+    private static func failedInsertions(_ node: NodeSummary) -> [String] {
+        var sentences: [String] = []
+        let failed = node.drops["insert_failed"] ?? 0
+        let lost = failed - min(failed, node.portRefusals)
+        if node.portRefusals > 0 {
+            sentences.append(
+                "\(node.name): \(count(node.portRefusals)) packets were dropped because address "
+                    + "translation found no free port for their connection (drop and "
+                    + "insert_failed, no log line).")
+        }
+        if lost > 0 {
+            sentences.append(
+                "\(node.name): \(count(lost)) packets were dropped because their connection lost a "
+                    + "race: between its making and its confirmation another one with the same "
+                    + "tuple was entered (drop and insert_failed).")
+        }
+        return sentences
+    }
 
     private static func contents(_ contents: TableContents) -> String {
         var parts: [String] = []

@@ -53,6 +53,8 @@ public struct NodeSummary: Codable, Sendable, Hashable {
     public var local: UInt64
     public var sent: UInt64
     public var invalid: UInt64
+    /// Packets that translation found no free port for: part of the drops by `insert_failed`.
+    public var portRefusals: UInt64
     public var lookups: UInt64
     public var linksWalked: UInt64
     public var modelBytes: UInt64
@@ -80,6 +82,7 @@ public struct NodeSummary: Codable, Sendable, Hashable {
         local = 0
         sent = 0
         invalid = 0
+        portRefusals = 0
         lookups = 0
         linksWalked = 0
         modelBytes = 0
@@ -92,6 +95,7 @@ public struct NodeSummary: Codable, Sendable, Hashable {
     enum CodingKeys: String, CodingKey {
         case name, count, peak, max, buckets, counters, drops, received, forwarded, local, sent
         case invalid, lookups, contents
+        case portRefusals = "port_refusals"
         case linksWalked = "links_walked"
         case modelBytes = "model_bytes"
         case kernelBytes = "kernel_bytes"

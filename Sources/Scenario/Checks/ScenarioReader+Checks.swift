@@ -214,6 +214,12 @@ extension ScenarioReader {
                     place, found: "a service without nodes",
                     expected: "a node with 'role: kubernetes-node', or 'nodes: [gw]'")
             }
+            if service.isExternalTrafficLocal {
+                report(
+                    place, found: "'external_traffic: local'",
+                    expected: "'cluster', the default: which endpoints are a node's own is not "
+                        + "part of the rules written here")
+            }
             if service.dropsReusedPorts, service.mode != .ipvs {
                 report(place, found: "'reuse: drop-syn' without ipvs", expected: "'mode: ipvs'")
             }

@@ -100,6 +100,14 @@ extension ScenarioReader {
                     place, found: "'source_port: per-packet' of TCP",
                     expected: "it of UDP alone: a TCP connection has one port")
             }
+            if result.topology.node(named: workload.source)?.sharesAddresses == true,
+                target.transport != .udp || flow.response.mean > 0
+            {
+                report(
+                    place,
+                    found: "answers to '\(workload.source)', whose members share their addresses",
+                    expected: "UDP with 'response: 0B': a route leads to one of the members alone")
+            }
             checkPorts(workload, flow, target, place: places.loads[index])
             noteListeners(workload, target)
         }

@@ -77,6 +77,7 @@ extension SeriesCatalogue {
             .init("nat.probes", .counter, "Tuples tried by port searches."),
             .init("nat.searches", .counter, "Port searches."),
             .init("nat.exhausted", .counter, "Port searches without a result."),
+            .init("nat.refused", .counter, "Packets dropped because no port was free."),
             .init(
                 "nat.ports_in_use", .gauge,
                 "Translated ports in use towards the busiest "

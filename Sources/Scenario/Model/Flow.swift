@@ -96,6 +96,11 @@ extension Scenario {
         public var backoffFactor = 1.0
         /// How long an attempt may take from its start to its last response.
         public var timeout: Interval?
+        /// An attempt that has taken too long ends with a reset instead of an orderly close.
+        ///
+        /// No key of the format: it is what the load generator does, and `ctlab compare` asks for
+        /// it. An orderly close goes on sending what was never acknowledged.
+        public var givesUpWithReset = false
         /// How long `connect` may take; `nil`: until SYN retries are used up.
         public var connectTimeout: Interval?
 

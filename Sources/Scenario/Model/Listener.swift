@@ -45,7 +45,7 @@ extension Scenario {
         public var target: Target
         public var connectTimeout: Interval = .seconds(5)
         /// Connections to the back are kept and used again, at most so many; `nil`: a new one for
-        /// every caller.
+        /// every request.
         public var pool: ConnectionPool?
 
         public init(to target: Target) { self.target = target }

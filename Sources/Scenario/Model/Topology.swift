@@ -77,10 +77,16 @@ extension Scenario {
         ///
         /// Older kernels had narrower ones.
         public var chainLimit: ClosedRange<UInt32>?
+        /// Where a search for a free source port begins.
+        ///
+        /// Older kernels began at the port found last.
+        public var portSearchStart = PortSearchStart.random
 
         public var cpus = 1
-        /// Nanoseconds a packet spends between tracking and confirmation.
+        /// Nanoseconds a packet spends between tracking and the choice of its source.
         public var processing: Distribution = .constant(0)
+        /// Nanoseconds it spends from there to confirmation.
+        public var confirming: Distribution = .constant(0)
         public var steering: Steering = .flowHash
         public var listeners: [Listener] = []
         /// Connections that may wait for `accept`, as `min(backlog, net.core.somaxconn)`.
@@ -134,6 +140,17 @@ extension Scenario {
     public struct HostSettings: Sendable, Hashable {
         /// `net.ipv4.tcp_syn_retries`: 6 repeats after 1, 3, 7, 15, 31, 63 s.
         public var synRetries = 6
+        /// `net.ipv4.tcp_syn_linear_timeouts`: so many repeats of a SYN follow a second apart
+        /// before the pause doubles.
+        ///
+        /// Linux from 6.5 on has 4 (repeats after 1, 2, 3, 4, 5, 7, 11 s); 0 is what older ones do.
+        public var synLinearTimeouts = 0
+        /// Whether repeats of a SYN wait for the kernel's timer wheel, at the node's `hz`, which
+        /// only rounds up: at 250 Hz those of 32 ms leave together.
+        ///
+        /// No key of the format: `ctlab compare` asks for it, since a burst at a full table meets
+        /// it otherwise than the same SYNs one by one.
+        public var roundsTimers = false
         /// `net.ipv4.tcp_synack_retries`.
         public var synAckRetries = 5
         /// `net.ipv4.tcp_retries2`: repeats of a segment before the connection is given up.

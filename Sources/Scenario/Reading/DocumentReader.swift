@@ -10,10 +10,22 @@ protocol DocumentReader {
 }
 
 /// Why a value was refused; its place is added by whoever read it.
-struct ValueProblem: Error, Hashable {
-    var found: String
-    var expected: String
-    var suggestion: String?
+public struct ValueProblem: Error, Hashable, CustomStringConvertible {
+    public var found: String
+    public var expected: String
+    public var suggestion: String?
+
+    public init(found: String, expected: String, suggestion: String? = nil) {
+        self.found = found
+        self.expected = expected
+        self.suggestion = suggestion
+    }
+
+    /// As `found '5', expected a duration with its unit, as 300ms (…); did you mean '5s'?`.
+    public var description: String {
+        let hint = suggestion.map { "; did you mean '\($0)'?" } ?? ""
+        return "found \(found), expected \(expected)\(hint)"
+    }
 }
 
 /// Hands over a file that another file names.

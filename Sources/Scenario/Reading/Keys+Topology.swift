@@ -38,7 +38,8 @@ enum NodeKey: String, SchemaKey {
     case table
     case tableFile = "table_file"
     case chainLimit = "chain_limit"
-    case cpus, processing, steering, listen, backlog
+    case portSearch = "port_search"
+    case cpus, processing, confirming, steering, listen, backlog
     case closedPorts = "closed_ports"
 
     static let noun = "a node"
@@ -59,7 +60,8 @@ enum NodeKey: String, SchemaKey {
         case .table: .list(.mapping(InitialEntriesKey.self))
         case .chainLimit: .anyOf([.integer(1...100_000), .text])
         case .cpus: .integer(1...ScenarioLimits.cpus)
-        case .processing: .distribution(.duration)
+        case .portSearch: .words(PortSearchStart.self)
+        case .processing, .confirming: .distribution(.duration)
         case .steering: .words(Scenario.Steering.self)
         case .listen: .oneOrMany(.anyOf([.text, .mapping(ListenKey.self)]))
         case .backlog: .integer(1...1_000_000)
@@ -87,7 +89,10 @@ enum NodeKey: String, SchemaKey {
         case .tableFile: "Entries the table starts with, as 'conntrack -L' or /proc print them."
         case .chainLimit: "Links a chain may have before an entry is refused: 16, or 50..79."
         case .cpus: "CPUs that handle packets."
-        case .processing: "Time a packet spends between tracking and confirmation."
+        case .portSearch:
+            "Where a search for a free source port begins: random, or last as in older kernels."
+        case .processing: "Time a packet spends between tracking and source translation."
+        case .confirming: "Time it then spends between source translation and confirmation."
         case .steering: "How packets are spread over the CPUs."
         case .listen: "What listens: 443/tcp, or a mapping."
         case .backlog: "Connections that may wait to be accepted."
@@ -260,13 +265,15 @@ enum ServiceKey: String, SchemaKey {
         case .targetPort: "The endpoints' port; the same if absent."
         case .nodePort: "A port on every node that leads here too."
         case .endpoints: "The group whose members answer."
-        case .mode: "Who balances: nftables (the default), iptables or ipvs."
+        case .mode:
+            "Who balances: nftables (the default), iptables or ipvs (translated by nftables)."
         case .affinity: "client-ip: a client keeps its endpoint."
         case .affinityTimeout: "For how long; 3h if absent."
         case .cleanup: "Who deletes UDP entries of endpoints that have gone: kube-proxy or none."
         case .nodes: "Nodes with the rules; every kubernetes-node if absent."
-        case .externalTraffic: "local: node-port traffic stays on its node, source unchanged."
-        case .reuse: "ipvs: what a SYN on an entry in TIME_WAIT does."
+        case .externalTraffic: "cluster, the default; local is refused: not modelled."
+        case .reuse:
+            "ipvs: a SYN on an entry in TIME_WAIT reopens it (the default) or is dropped with it."
         }
     }
 
@@ -320,7 +327,7 @@ enum ProxyKey: String, SchemaKey {
         switch self {
         case .to: "Where the back connection goes."
         case .connectTimeout: "How long it may take to open; 5s if absent."
-        case .pool: "Back connections are kept and used again."
+        case .pool: "Back connections are kept and used again; a new one a request if absent."
         }
     }
 

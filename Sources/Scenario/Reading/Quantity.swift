@@ -1,4 +1,4 @@
-public import Conntrack
+internal import Conntrack
 
 // Numbers with their units. A unit is never guessed: `300` is refused where `300ms` is meant.
 
@@ -161,20 +161,5 @@ enum Quantity: String, CaseIterable {
         else { return nil }
         let value = Double(text.filter { $0 != "_" })
         return value?.isFinite == true ? value : nil
-    }
-}
-
-/// Quantities of a command line, in the words of scenario files.
-public enum OptionQuantity {
-    /// Nanoseconds of `90s`, `300ms`, `1h30m`; `nil` for anything else.
-    public static func duration(_ text: String) -> Interval? {
-        guard let value = try? Quantity.duration.parse(text) else { return nil }
-        return Interval(nanoseconds: Int64(value))
-    }
-
-    /// Bytes of `512MiB`, `4GB`; `nil` for anything else.
-    public static func byteCount(_ text: String) -> Int? {
-        guard let value = try? Quantity.size.parse(text) else { return nil }
-        return Int(value)
     }
 }

@@ -75,8 +75,11 @@ extension ScenarioReader {
                     made.savedTable = .init(text, file: value.string ?? "")
                 }
             case .chainLimit: made.chainLimit = readChainLimit(value)
+            case .portSearch:
+                made.portSearchStart = word(value, PortSearchStart.self) ?? made.portSearchStart
             case .cpus: made.cpus = integer(value, 1...ScenarioLimits.cpus) ?? 1
             case .processing: made.processing = distribution(value, .duration) ?? .constant(0)
+            case .confirming: made.confirming = distribution(value, .duration) ?? .constant(0)
             case .steering: made.steering = word(value, Scenario.Steering.self) ?? made.steering
             case .listen: made.listeners = readListeners(value)
             case .backlog: made.backlog = integer(value, 1...1_000_000) ?? made.backlog

@@ -6,6 +6,7 @@ import Yams
 /// Settings of sockets, under their kernel names.
 enum HostSetting: String, CaseIterable {
     case synRetries = "net.ipv4.tcp_syn_retries"
+    case synLinearTimeouts = "net.ipv4.tcp_syn_linear_timeouts"
     case synAckRetries = "net.ipv4.tcp_synack_retries"
     case dataRetries = "net.ipv4.tcp_retries2"
     case ephemeralPorts = "net.ipv4.ip_local_port_range"
@@ -29,6 +30,7 @@ enum HostSetting: String, CaseIterable {
     func set(_ value: String, in node: inout Scenario.Node) throws(ValueProblem) {
         switch self {
         case .synRetries: node.host.synRetries = try number(value, 0...127)
+        case .synLinearTimeouts: node.host.synLinearTimeouts = try number(value, 0...127)
         case .synAckRetries: node.host.synAckRetries = try number(value, 0...255)
         case .dataRetries: node.host.dataRetries = try number(value, 0...255)
         case .finTimeout: node.host.finTimeout = .seconds(Int64(try number(value, 0...86_400)))
@@ -84,7 +86,10 @@ extension ScenarioReader {
             for (settingKey, value) in mapping {
                 guard let (setting, text) = setting(settingKey, value) else { continue }
                 apply(setting, text, key: settingKey, value: value, to: &trial)
-                changes.append(.init(node: name, name: setting, value: text))
+                changes.append(
+                    .init(
+                        node: name, name: HostSetting(named: setting)?.rawValue ?? setting,
+                        value: text))
             }
         }
         return changes

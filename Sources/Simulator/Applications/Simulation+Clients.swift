@@ -19,16 +19,12 @@ extension Simulation {
         guard workloads[workload].left > 0 else { return nil }
         workloads[workload].left -= 1
         let from = given ?? workloads[workload].nextSource()
-        let plan = workloads[workload].flow.flow
         let generation = sockets.nextGeneration()
         var exchange = Exchange(
             generation: generation, workload: UInt32(workload), began: now, attemptBegan: now,
             station: UInt16(truncatingIfNeeded: from.station), family: from.address.family,
             port: 0, source: from.address.address, destination: .zero)
-        exchange.requests = workloads[workload].count(plan.requests)
-        exchange.hold = workloads[workload].nanoseconds(plan.hold)
-        exchange.requestByteCount = workloads[workload].byteCount(plan.request)
-        exchange.responseByteCount = workloads[workload].byteCount(plan.response)
+        workloads[workload].draw(&exchange)
         if let sizes {
             exchange.requestByteCount = sizes.request
             exchange.responseByteCount = sizes.response
@@ -105,23 +101,23 @@ extension Simulation {
         }
         exchanges[index].destination = target.address
         exchanges[index].port = target.port
-        let plan = workloads[workload].flow
-        if plan.isDatagram { return ask(index) }
+        if workloads[workload].flow.isDatagram { return ask(index) }
         if let pool = workloads[workload].pool, takeFromPool(pool, index) { return }
         connectExchange(index, workloads[workload].pool)
     }
 
     /// Opens the connection of an exchange whose destination is known.
     mutating func connectExchange(_ index: UInt32, _ pool: Int?) {
-        let plan = workloads[Int(exchanges[index].workload)].flow
+        let workload = Int(exchanges[index].workload)
         let station = Int(exchanges[index].station)
         exchanges[index].phase = .connecting
-        if plan.connectTimeout != .max { setStep(index, plan.connectTimeout) }
+        let timeout = workloads[workload].flow.connectTimeout
+        if timeout != .max { setStep(index, timeout) }
         let generation = exchanges[index].generation
         let socket = connect(
             station, from: exchanges[index].source, to: exchanges[index].destination,
             exchanges[index].port, exchanges[index].family, reference(index),
-            plan.flow.sourcePort)
+            workloads[workload].flow.flow.sourcePort)
         guard let socket else {
             if let pool { giveUpPlace(pool, station) }
             return attemptFailed(index, .noPort)
@@ -184,9 +180,14 @@ extension Simulation {
             return
         }
         if sockets[socket].isServer { return serverHeard(socket) }
-        guard let index = exchange(sockets[socket].exchange),
-            exchanges[index].phase == .asking
-        else { return }
+        guard let index = exchange(sockets[socket].exchange) else { return }
+        if sockets[socket].pushesLeft > 0, exchanges[index].phase == .holding {
+            let workload = Int(exchanges[index].workload)
+            workloads[workload].stats.pushesReceived &+= UInt64(sockets[socket].pushesLeft)
+            sockets[socket].pushesLeft = 0
+            return
+        }
+        guard exchanges[index].phase == .asking else { return }
         answerComplete(index)
     }
 
@@ -391,8 +392,9 @@ extension Simulation {
         let phase = exchanges[index].phase
         guard phase != .holding, phase != .backingOff else { return }
         let live = socket(of: index)
+        let isAbrupt = workloads[Int(exchanges[index].workload)].flow.flow.retry.givesUpWithReset
         attemptFailed(index, phase == .connecting ? .connectTimeout : .timeout)
         guard let live, sockets[live].generation != 0 else { return }
-        shutDown(live)
+        shutDown(live, isAbrupt: isAbrupt)
     }
 }

@@ -84,8 +84,14 @@ extension Simulation {
 
     /// A datagram has come for a socket.
     mutating func answered(_ flight: Flight, _ socket: UInt32) {
-        guard let index = exchange(flight.exchange), self.socket(of: index) == socket,
-            exchanges[index].phase == .asking,
+        guard let index = exchange(flight.exchange), self.socket(of: index) == socket else {
+            return
+        }
+        if flight.question & Flight.isPush != 0 {
+            workloads[Int(flight.exchange.workload)].stats.pushesReceived &+= 1
+            return
+        }
+        guard exchanges[index].phase == .asking,
             exchanges[index].openQuestions & 1 << flight.question != 0
         else { return }
         exchanges[index].openQuestions &= ~(1 << flight.question)

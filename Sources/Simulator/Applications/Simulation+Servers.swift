@@ -8,14 +8,12 @@ extension Simulation {
     /// What the server will do with a connection, from what the client means to ask.
     mutating func prepareServer(_ socket: inout Socket, _ reference: ExchangeReference) {
         guard let index = exchange(reference) else { return }
-        let workload = workloads[Int(reference.workload)]
+        let workload = Int(reference.workload)
         socket.requestByteCount = exchanges[index].requestByteCount
         socket.responseByteCount = exchanges[index].responseByteCount
         socket.requestsLeft =
-            workload.pool == nil ? exchanges[index].requestsLeft : .max
-        if let push = workload.flow.flow.push {
-            socket.pushesLeft = UInt32(clamping: push.count)
-        }
+            workloads[workload].pool == nil ? exchanges[index].requestsLeft : .max
+        socket.pushesLeft = workloads[workload].flow.pushCount
     }
 
     /// The handshake is over on the server's side.
@@ -164,6 +162,7 @@ extension Simulation {
         workloads[workload].stats.pushes &+= 1
         guard let push = workloads[workload].flow.flow.push else { return }
         let byteCount = workloads[workload].byteCount(push.size)
+        announce(byteCount, from: socket)
         let generation = sockets[socket].generation
         write(byteCount, socket)
         guard sockets[socket].generation == generation else { return }
@@ -174,42 +173,13 @@ extension Simulation {
         }
     }
 
-    // MARK: Datagrams
-
-    /// A datagram for a port somebody listens on: the answer leaves at once, or after the
-    /// service's time.
-    mutating func serveDatagram(_ flight: Flight, _ listener: UInt32, _ station: Int) {
-        let workload = flight.exchange.workload
-        guard let tuple = flight.packet.tuple.inverted, workload != .max else { return }
-        stats[station].accepted &+= 1
-        guard listeners[Int(listener)].behaviour != .silent,
-            let index = exchange(flight.exchange)
+    /// Tells the other side's application what it is to wait for, as a message's own length would.
+    private mutating func announce(_ byteCount: UInt32, from socket: UInt32) {
+        let peer = sockets[socket].peer
+        guard peer != .max, sockets[peer].generation != 0, !sockets[peer].isServer,
+            sockets[peer].exchange == sockets[socket].exchange
         else { return }
-        let byteCount = exchanges[index].responseByteCount
-        guard byteCount > 0 else { return }
-        let processing = listeners[Int(listener)].processing
-        let time = UInt64(listeners[Int(listener)].sampler.draw(processing, limit: 1e15))
-        guard time > 0 else {
-            sendDatagram(
-                byteCount, question: flight.question, tuple, from: station, to: flight.sender,
-                flight.exchange)
-            return
-        }
-        let size = byteCount &+ 8
-        var packet = Packet(
-            tuple: tuple, networkByteCount: size &+ Self.headerByteCount(tuple.family),
-            transportByteCount: size)
-        packet.lengthField = UInt16(clamping: size)
-        var later = Flight(packet, receiver: flight.sender, flight.exchange)
-        later.question = flight.question
-        later.place = UInt32(truncatingIfNeeded: station)
-        queue.push(Event(.answerDue, at: now + time, flights.insert(later)))
-    }
-
-    /// A service has made its answer.
-    mutating func answerDue(_ event: Event) {
-        let flight = flights[event.index]
-        flights.release(event.index)
-        transmit(flight, from: Int(flight.place))
+        sockets[peer].receiveTarget &+= byteCount
+        sockets[peer].pushesLeft += 1
     }
 }

@@ -368,11 +368,13 @@ extension Simulation {
 
     private mutating func resendHandshake(_ index: UInt32, isAnswer: Bool) {
         sockets[index].retransmits += 1
-        sockets[index].deadline =
-            now
-            + min(
-                TCPNumbers.firstTimeout << UInt64(sockets[index].retransmits),
-                TCPNumbers.longestTimeout)
+        let station = Int(sockets[index].key.station)
+        // A listener's answers double their pause from the first on.
+        let linear = isAnswer ? 0 : facts[station].synLinearTimeouts
+        let doublings = sockets[index].retransmits - min(sockets[index].retransmits, linear)
+        sockets[index].deadline = handshakeDeadline(
+            station,
+            after: min(TCPNumbers.firstTimeout << UInt64(doublings), TCPNumbers.longestTimeout))
         sendSYN(index, isAnswer: isAnswer)
     }
 

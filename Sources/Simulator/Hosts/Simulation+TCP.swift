@@ -3,8 +3,9 @@ import Scenario
 import Wire
 
 // TCP endpoints as connection tracking sees them: what they send, in which order, with which
-// numbers. RFC 9293 with Linux's timers: a SYN is repeated after 1, 3, 7, 15 … seconds, data after
-// the round trip plus 200 ms, doubling. Every data segment is acknowledged at once.
+// numbers. RFC 9293 with Linux's timers: a SYN is repeated after 1, 3, 7, 15 … seconds
+// (`tcp_syn_linear_timeouts` puts repeats a second apart before these), data after the round trip
+// plus 200 ms, doubling. Every data segment is acknowledged at once.
 
 /// Linux's numbers for TCP.
 enum TCPNumbers {
@@ -52,11 +53,18 @@ extension Simulation {
         socket.lane = lane
         socket.sendNext = socket.initialSequence &+ 1
         socket.sendHighest = socket.sendNext
-        socket.deadline = now + TCPNumbers.firstTimeout
+        socket.deadline = handshakeDeadline(station, after: TCPNumbers.firstTimeout)
         let index = sockets.insert(socket)
         armTimer(index)
         sendSYN(index, isAnswer: false)
         return index
+    }
+
+    /// When a handshake that begins now, or is repeated now, is repeated next.
+    func handshakeDeadline(_ station: Int, after timeout: UInt64) -> UInt64 {
+        guard let wheel = facts[station].wheel else { return now + timeout }
+        let delay = Interval(nanoseconds: Int64(clamping: timeout))
+        return wheel.timerExpiry(after: delay, at: Instant(nanoseconds: now)).nanoseconds
     }
 
     /// Linux's first sequence number: a secret of addresses and ports, and a clock of 64 ns.
@@ -103,7 +111,7 @@ extension Simulation {
         socket.sendHighest = socket.sendNext
         socket.peer = flight.sender
         socket.listener = listener
-        socket.deadline = now + TCPNumbers.firstTimeout
+        socket.deadline = handshakeDeadline(station, after: TCPNumbers.firstTimeout)
         prepareServer(&socket, flight.exchange)
         listeners[place].halfOpenCount += 1
         let index = sockets.insert(socket)

@@ -24,10 +24,20 @@ enum SocketLookup: BitwiseCopyable {
 }
 
 struct SocketTable {
+    /// Where a chain begins, and a bit for the hash of each place that joined it since it was empty:
+    /// most searches for a free port end here.
+    private struct Head: BitwiseCopyable {
+        var first = SocketTable.none
+        var tags: UInt32 = 0
+
+        @inline(__always)
+        static func tag(_ hash: UInt64) -> UInt32 { 1 << UInt32(truncatingIfNeeded: hash >> 59) }
+    }
+
     private(set) var pool = Pool<Socket>()
     private var waits = Pool<TimeWait>()
     private var lanes: [PortLane] = []
-    private var heads: [UInt32] = Array(repeating: .max, count: 1024)
+    private var heads: [Head] = Array(repeating: Head(), count: 1024)
     private var laneHeads: [UInt32] = Array(repeating: .max, count: 256)
     private var linked = 0
     private var generation: UInt32 = 0
@@ -37,7 +47,7 @@ struct SocketTable {
 
     /// In a chain: the place is one of `waits`.
     private static let waitBit: UInt32 = 1 << 31
-    private static let none = UInt32.max
+    fileprivate static let none = UInt32.max
     /// Nanoseconds of TIME-WAIT.
     static let timeWaitDuration: UInt64 = 60_000_000_000
 
@@ -92,7 +102,10 @@ struct SocketTable {
     }
 
     private func search(_ key: SocketKey) -> SocketLookup {
-        var place = heads[Int(truncatingIfNeeded: key.hash & UInt64(heads.count - 1))]
+        let hash = key.hash
+        let head = heads[Int(truncatingIfNeeded: hash & UInt64(heads.count - 1))]
+        guard head.tags & Head.tag(hash) != 0 else { return .nothing }
+        var place = head.first
         while place != Self.none {
             if place & Self.waitBit != 0 {
                 let index = place & ~Self.waitBit
@@ -111,10 +124,12 @@ struct SocketTable {
     mutating func insert(_ socket: Socket) -> UInt32 {
         if linked >= heads.count { grow() }
         var socket = socket
-        let bucket = Int(truncatingIfNeeded: socket.key.hash & UInt64(heads.count - 1))
-        socket.next = heads[bucket]
+        let hash = socket.key.hash
+        let bucket = Int(truncatingIfNeeded: hash & UInt64(heads.count - 1))
+        socket.next = heads[bucket].first
         let index = pool.insert(socket)
-        heads[bucket] = index
+        heads[bucket].first = index
+        heads[bucket].tags |= Head.tag(hash)
         linked += 1
         openCounts[Int(socket.key.station)] += 1
         return index
@@ -141,9 +156,11 @@ struct SocketTable {
             expiry: now + Self.timeWaitDuration, lane: socket.lane,
             generation: nextGeneration())
         let place = waits.insert(wait)
-        let bucket = Int(truncatingIfNeeded: socket.key.hash & UInt64(heads.count - 1))
-        waits[place].next = heads[bucket]
-        heads[bucket] = place | Self.waitBit
+        let hash = socket.key.hash
+        let bucket = Int(truncatingIfNeeded: hash & UInt64(heads.count - 1))
+        waits[place].next = heads[bucket].first
+        heads[bucket].first = place | Self.waitBit
+        heads[bucket].tags |= Head.tag(hash)
         linked += 1
         waitQueue.append((place, wait.generation))
     }
@@ -182,11 +199,12 @@ struct SocketTable {
     private mutating func unlink(_ place: UInt32, _ key: SocketKey, after: UInt32) {
         linked -= 1
         let bucket = Int(truncatingIfNeeded: key.hash & UInt64(heads.count - 1))
-        if heads[bucket] == place {
-            heads[bucket] = after
+        if heads[bucket].first == place {
+            heads[bucket].first = after
+            if after == Self.none { heads[bucket].tags = 0 }
             return
         }
-        var before = heads[bucket]
+        var before = heads[bucket].first
         while before != Self.none {
             let next = following(before)
             if next == place {
@@ -211,16 +229,18 @@ struct SocketTable {
 
     private mutating func grow() {
         let old = heads
-        heads = Array(repeating: Self.none, count: old.count * 4)
+        heads = Array(repeating: Head(), count: old.count * 4)
         for head in old {
-            var place = head
+            var place = head.first
             while place != Self.none {
                 let next = following(place)
                 let isWait = place & Self.waitBit != 0
                 let key = isWait ? waits[place & ~Self.waitBit].key : pool[place].key
-                let bucket = Int(truncatingIfNeeded: key.hash & UInt64(heads.count - 1))
-                setFollowing(place, heads[bucket])
-                heads[bucket] = place
+                let hash = key.hash
+                let bucket = Int(truncatingIfNeeded: hash & UInt64(heads.count - 1))
+                setFollowing(place, heads[bucket].first)
+                heads[bucket].first = place
+                heads[bucket].tags |= Head.tag(hash)
                 place = next
             }
         }

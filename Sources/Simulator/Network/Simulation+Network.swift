@@ -54,23 +54,35 @@ extension Simulation {
                 drop(flight, PacketFate.of(.noRoute), at: station)
                 return false
             }
-            carry(flight, over: link, from: station)
+            if !captures.isEmpty {
+                tell(
+                    flight.packet, capturedAt: station, links[link].ownInterface,
+                    isIncoming: false)
+            }
+            carry(flights.insert(flight), over: link, from: station)
             return true
         }
-        var flight = flight
+        let index = flights.insert(flight)
         let end = trackers[tracker].node.send(
-            &flight.packet, at: Instant(nanoseconds: now))
+            &flights[index].packet, at: Instant(nanoseconds: now))
         switch end.verdict {
         case .forwarded:
-            forward(flight, from: station)
+            forward(index, from: station)
             return true
         case .local:
-            arrive(flight, at: station)
+            arrive(take(index), at: station)
             return true
         case .dropped:
-            dropped(flight, at: trackers[tracker], end)
+            dropped(take(index), at: trackers[tracker], end)
             return false
         }
+    }
+
+    /// Takes a packet out of those on their way.
+    @inline(__always)
+    private mutating func take(_ index: UInt32) -> Flight {
+        defer { flights.release(index) }
+        return flights[index]
     }
 
     /// The link by which an untracked host sends.
@@ -83,13 +95,15 @@ extension Simulation {
         return facts[station].linkCount > 0 ? first : nil
     }
 
-    /// Sends a packet out by the interface its tracker chose.
-    private mutating func forward(_ flight: Flight, from station: Int) {
-        let interface = flight.packet.outInterface.raw
-        if !captures.isEmpty { tell(flight.packet, capturedAt: station, interface) }
+    /// Sends a packet out by the interface its tracker chose; it keeps its place.
+    private mutating func forward(_ index: UInt32, from station: Int) {
+        let interface = flights[index].packet.outInterface.raw
+        if !captures.isEmpty {
+            tell(flights[index].packet, capturedAt: station, interface, isIncoming: false)
+        }
         let first = Int(facts[station].firstLink)
         let count = Int(facts[station].linkCount)
-        if count == 1 { return carry(flight, over: first, from: station) }
+        if count == 1 { return carry(index, over: first, from: station) }
         var only = -1
         var hasSeveral = false
         for link in first..<first + count where links[link].ownInterface == interface {
@@ -97,16 +111,16 @@ extension Simulation {
             if hasSeveral { break }
             only = link
         }
-        if only >= 0, !hasSeveral { return carry(flight, over: only, from: station) }
+        if only >= 0, !hasSeveral { return carry(index, over: only, from: station) }
         // An interface with several links is a segment: the route says who is next.
-        let tuple = flight.packet.tuple
+        let tuple = flights[index].packet.tuple
         for route in routes[station] where route.contains(tuple.destination, tuple.family) {
             let link = first + Int(route.link)
             if links[link].ownInterface == interface {
-                return carry(flight, over: link, from: station)
+                return carry(index, over: link, from: station)
             }
         }
-        drop(flight, PacketFate.of(.noRoute), at: station)
+        drop(take(index), PacketFate.of(.noRoute), at: station)
     }
 
     /// A packet ends here.
@@ -120,16 +134,17 @@ extension Simulation {
 
     /// Puts a packet on a link; where it is not lost, an event will bring it to the other end.
     @inline(__always)
-    mutating func carry(_ flight: Flight, over link: Int, from station: Int) {
+    private mutating func carry(_ index: UInt32, over link: Int, from station: Int) {
         hops &+= 1
         let passage = links[link].carry(
-            byteCount: flight.packet.networkByteCount, at: now, &linkChance)
-        guard passage.fate < 0 else { return drop(flight, Int(passage.fate), at: station) }
-        var flight = flight
-        flight.place = UInt32(truncatingIfNeeded: link)
-        queue.push(Event(.arrival, at: passage.arrival, flights.insert(flight)))
+            byteCount: flights[index].packet.networkByteCount, at: now, &linkChance)
+        guard passage.fate < 0 else {
+            return drop(take(index), Int(passage.fate), at: station)
+        }
+        flights[index].place = UInt32(truncatingIfNeeded: link)
+        queue.push(Event(.arrival, at: passage.arrival, index))
         if passage.copyArrival != .max {
-            queue.push(Event(.arrival, at: passage.copyArrival, flights.insert(flight)))
+            queue.push(Event(.arrival, at: passage.copyArrival, flights.insert(flights[index])))
         }
     }
 
@@ -149,7 +164,7 @@ extension Simulation {
             let flight = flights[index]
             flights.release(index)
             if !captures.isEmpty {
-                tell(flight.packet, capturedAt: station, links[link].interface)
+                tell(flight.packet, capturedAt: station, links[link].interface, isIncoming: true)
             }
             if isOwn(flight.packet.tuple.destination, flight.packet.tuple.family, station) {
                 stats[station].local &+= 1
@@ -166,7 +181,13 @@ extension Simulation {
         flights[index].packet.health.remove(.local)
         let home = trackers[tracker]
         if !captures.isEmpty {
-            tell(flights[index].packet, capturedAt: station, links[link].interface)
+            tell(
+                flights[index].packet, capturedAt: station, links[link].interface,
+                isIncoming: true)
+        }
+        if !home.frontEnds.isEmpty, home.dropsReusedPort(flights[index].packet, at: now) {
+            drop(flights[index], PacketFate.of(.rule), at: station)
+            return flights.release(index)
         }
         if home.isInstant {
             let end = home.node.receive(&flights[index].packet, at: Instant(nanoseconds: now))
@@ -200,6 +221,10 @@ extension Simulation {
         home.cpus[cpu].waiting.append(index)
     }
 
+    // A CPU works on a packet in up to three steps: it takes it up to the last hook, then through
+    // source translation, then through confirmation. Time passes between the steps, and the other
+    // CPUs' packets with it.
+
     /// A CPU takes a packet up to its last hook.
     private mutating func begin(_ index: UInt32, _ home: TrackedNode, _ cpu: Int) {
         let end = home.node.begin(&flights[index].packet, at: Instant(nanoseconds: now))
@@ -216,15 +241,42 @@ extension Simulation {
                 small: UInt16(truncatingIfNeeded: cpu)))
     }
 
-    /// A CPU is done with a packet: the last hook, and the next one that waits.
+    /// A packet is at its last hook: through all of it, or to where its source is chosen.
     mutating func processed(_ event: Event) {
         let home = trackers[Int(event.extra)]
-        let cpu = Int(event.small)
-        if event.index != .max {
-            let end = home.node.finish(
-                &flights[event.index].packet, at: Instant(nanoseconds: now))
+        let moment = Instant(nanoseconds: now)
+        if event.index == .max {
+            // It ended before.
+        } else if home.confirming == .constant(0) {
+            let end = home.node.finish(&flights[event.index].packet, at: moment)
             leave(event.index, home, end)
+        } else if let end = home.node.reachConfirmation(
+            &flights[event.index].packet, at: moment)
+        {
+            leave(event.index, home, end)
+        } else {
+            let time = home.confirmingTime()
+            stats[home.station].busy &+= time
+            queue.push(
+                Event(
+                    .confirmed, at: now + time, event.index, extra: event.extra,
+                    small: event.small))
+            return
         }
+        takeNext(home, Int(event.small))
+    }
+
+    /// A packet is at its confirmation.
+    mutating func confirmed(_ event: Event) {
+        let home = trackers[Int(event.extra)]
+        let end = home.node.confirmAndLeave(
+            &flights[event.index].packet, at: Instant(nanoseconds: now))
+        leave(event.index, home, end)
+        takeNext(home, Int(event.small))
+    }
+
+    /// A CPU is done with a packet, and begins the next one that waits.
+    private mutating func takeNext(_ home: TrackedNode, _ cpu: Int) {
         home.cpus[cpu].isBusy = false
         guard home.cpus[cpu].head < home.cpus[cpu].waiting.count else { return }
         let next = home.cpus[cpu].waiting[home.cpus[cpu].head]
@@ -239,19 +291,17 @@ extension Simulation {
     /// A packet's way through a node has ended: on, in, or nowhere.
     @inline(__always)
     private mutating func leave(_ index: UInt32, _ home: TrackedNode, _ end: PathEnd) {
-        let flight = flights[index]
-        flights.release(index)
-        if flight.packet.info == .invalid { stats[home.station].invalid &+= 1 }
+        if flights[index].packet.info == .invalid { stats[home.station].invalid &+= 1 }
         switch end.verdict {
         case .forwarded:
             stats[home.station].forwarded &+= 1
-            stats[home.station].bytesForwarded &+= UInt64(flight.packet.networkByteCount)
-            forward(flight, from: home.station)
+            stats[home.station].bytesForwarded &+= UInt64(flights[index].packet.networkByteCount)
+            forward(index, from: home.station)
         case .local:
             stats[home.station].local &+= 1
-            arrive(flight, at: home.station)
+            arrive(take(index), at: home.station)
         case .dropped:
-            dropped(flight, at: home, end)
+            dropped(take(index), at: home, end)
         }
     }
 
@@ -275,8 +325,9 @@ extension Simulation {
         message.sender = .max
         packetCount &+= 1
         stats[home.station].sent &+= 1
+        stats[home.station].answers &+= 1
         switch answer.end.verdict {
-        case .forwarded: forward(message, from: home.station)
+        case .forwarded: forward(flights.insert(message), from: home.station)
         case .local: arrive(message, at: home.station)
         case .dropped:
             if let reason = answer.end.reason {

@@ -20,9 +20,13 @@ struct StationFacts {
     var listenerCount: UInt32 = 0
     /// `ip_local_port_range`.
     var ports: ClosedRange<UInt16> = 32768...60999
+    /// `tcp_syn_linear_timeouts`.
+    var synLinearTimeouts: UInt8 = 0
     /// `tcp_syn_retries`, `tcp_synack_retries`, `tcp_retries2`.
     var synRetries: UInt8 = 6
     var synAckRetries: UInt8 = 5
+    /// The timer wheel that repeats of a SYN wait for; `nil` fires on the nanosecond.
+    var wheel: TickRate?
     var dataRetries: UInt8 = 15
     /// `tcp_fin_timeout`, nanoseconds.
     var finTimeout: UInt64 = 60_000_000_000
@@ -99,33 +103,50 @@ struct StationNames {
 final class TrackedNode {
     var node: Node
     let station: Int
-    /// Nanoseconds a CPU works on a packet; 0: none, and packets never overlap.
+    /// Nanoseconds a CPU works on a packet up to source translation, and from there to confirmation;
+    /// both 0: packets never overlap.
     var processing: Scenario.Distribution
+    var confirming: Scenario.Distribution
     let steering: Scenario.Steering
     var cpus: [CPUState]
     private var turn = 0
     private var sampler: Sampler
     /// When each collector event is due, to know a stale one.
     var collectorAt: UInt64 = .max
+    /// When its cycles began.
+    var collections: [UInt64] = []
+    /// Virtual addresses and ports whose ipvs front end wants no port used again early.
+    var frontEnds: [FrontEnd] = []
     /// The first and the latest packet refused because the table was full, and what it held then.
     var firstRefusal: UInt64?
     var latestRefusal: UInt64?
     var contentsAtRefusal: TableContents?
+    /// What besides packets has first changed the node since the run began, and when.
+    private(set) var intervention: (at: UInt64, what: String)?
 
     init(_ node: consuming Node, station: Int, _ description: Scenario.Node, seed: UInt64) {
         self.node = node
         self.station = station
         processing = description.processing
+        confirming = description.confirming
         steering = description.steering
         cpus = Array(repeating: CPUState(), count: max(1, description.cpus))
         sampler = Sampler(seed: seed)
     }
 
-    /// Whether packets go through at once and never overlap.
-    var isInstant: Bool { processing == .constant(0) }
+    /// Notes that something else than a packet changes the node.
+    func isChanged(by what: String, at now: UInt64) {
+        intervention = intervention ?? (now, what)
+    }
 
-    /// Nanoseconds a CPU works on the next packet.
+    /// Whether packets go through at once and never overlap.
+    var isInstant: Bool { processing == .constant(0) && confirming == .constant(0) }
+
+    /// Nanoseconds a CPU works on the next packet up to source translation.
     func processingTime() -> UInt64 { UInt64(sampler.draw(processing, limit: 1e12)) }
+
+    /// Nanoseconds it then works up to confirmation.
+    func confirmingTime() -> UInt64 { UInt64(sampler.draw(confirming, limit: 1e12)) }
 
     /// The CPU a packet goes to.
     func cpu(for tuple: Tuple) -> Int {

@@ -1,14 +1,15 @@
 import Conntrack
 import Wire
 
-// What tcpdump would see at an interface of a machine. A packet becomes bytes only here, and its
-// payload is zeros.
+// What tcpdump would see at an interface of a machine, or all that a machine receives. A packet
+// becomes bytes only here, and its payload is zeros.
 
-/// An interface whose packets are written down.
+/// A place where packets are written down.
 struct CapturePoint {
     var station: Int
-    var interface: UInt8
-    var writer = CaptureWriter()
+    /// The interface watched, in both directions; `nil`: what comes in by any of them.
+    var interface: UInt8?
+    var writer: CaptureWriter
     /// Unix nanoseconds of the run's beginning.
     var epoch: UInt64
     /// Where full buffers go.
@@ -16,13 +17,18 @@ struct CapturePoint {
 }
 
 extension Simulation {
-    /// Writes a packet down where somebody watches this interface.
-    mutating func tell(_ packet: Packet, capturedAt station: Int, _ interface: UInt8) {
+    /// Writes a packet down where somebody watches this interface, or all of the machine's.
+    mutating func tell(
+        _ packet: Packet, capturedAt station: Int, _ interface: UInt8, isIncoming: Bool
+    ) {
         for index in captures.indices
-        where captures[index].station == station && captures[index].interface == interface {
+        where captures[index].station == station
+            && captures[index].interface.map({ $0 == interface }) ?? isIncoming
+        {
             let bytes = PacketBytes.of(packet, identification: UInt16(truncatingIfNeeded: hops))
             captures[index].writer.append(
-                bytes.span, timestamp: captures[index].epoch &+ now)
+                bytes.span, on: captures[index].interface == nil ? Int(interface) : 0,
+                timestamp: captures[index].epoch &+ now)
             guard captures[index].writer.byteCount > 1 << 20 else { continue }
             flushCapture(index)
         }

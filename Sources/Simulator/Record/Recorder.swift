@@ -87,7 +87,7 @@ struct Recorder {
         let chains = home.node.table.chainLengths()
         let kernel = KernelMemory(
             buckets: Int(sysctl.roundedBuckets), entries: Int(entries),
-            extensions: KernelMemory.Extensions(sysctl, isListening: home.node.isListening))
+            extensions: KernelMemory.Extensions(sysctl, isListening: false))
         kernelPeaks[place] = max(kernelPeaks[place], UInt64(kernel.totalByteCount))
         let protocols = census.protocols
         let messages =
@@ -108,6 +108,7 @@ struct Recorder {
             chains.mean, Double(chains.p99), Double(chains.longest),
             Double(home.node.table.lookups), Double(home.node.table.linksWalked),
             Double(searches.probes), Double(searches.searches), Double(searches.failures),
+            Double(searches.refusals),
             home.node.ruleset.needsNAT(.ipv4) || home.node.ruleset.needsNAT(.ipv6)
                 ? Double(home.node.busiestPortCount(at: now)) : 0,
             Double(kernel.totalByteCount), Double(home.node.tableByteCount),

@@ -75,6 +75,8 @@ struct StationStats {
     var received: UInt64 = 0
     var forwarded: UInt64 = 0
     var local: UInt64 = 0
+    /// Of those sent, answers of rules that refuse.
+    var answers: UInt64 = 0
     var sent: UInt64 = 0
     var invalid: UInt64 = 0
     var bytesReceived: UInt64 = 0

@@ -14,6 +14,20 @@ struct RulesetMaker {
     func ruleset(
         of member: Int, _ world: borrowing WorldBuilder, endpoints: Endpoints
     ) throws(WorldError) -> Ruleset {
+        let sources = sources(of: member, world, endpoints: endpoints)
+        guard !sources.isEmpty else { return .empty }
+        do {
+            return try Ruleset(
+                sources, interfaces: world.members[member].interfaces.map(\.name))
+        } catch {
+            throw WorldError(description: error.description)
+        }
+    }
+
+    /// The texts a machine's rules are made of: its own, then those of its services.
+    func sources(
+        of member: Int, _ world: borrowing WorldBuilder, endpoints: Endpoints
+    ) -> [RulesetSource] {
         let node = world.description(member)
         let own = replaced[member].map { [$0] } ?? node.rules
         var sources = own.map {
@@ -22,21 +36,16 @@ struct RulesetMaker {
                 firstLine: $0.firstLine)
         }
         for mode in [ServiceMode.nftables, .iptables] {
+            // What ipvs translates is translated by rules here; what it does besides, in FrontEnd.
             let services = world.scenario.services.filter {
-                $0.mode.rawValue == mode.rawValue && carries(member, $0, world)
+                ($0.mode == .iptables) == (mode == .iptables) && carries(member, $0, world)
             }
             guard !services.isEmpty else { continue }
             var rules = ServiceRules(services.map { description(of: $0, endpoints) })
             rules.nodeAddresses = world.members[member].allAddresses.map { ($0.family, $0.first) }
             sources.append(rules.source(mode, file: "services of \(node.name)"))
         }
-        guard !sources.isEmpty else { return .empty }
-        do {
-            return try Ruleset(
-                sources, interfaces: world.members[member].interfaces.map(\.name))
-        } catch {
-            throw WorldError(description: error.description)
-        }
+        return sources
     }
 
     /// Whether a machine has the rules of a service.

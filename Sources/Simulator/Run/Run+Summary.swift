@@ -51,9 +51,11 @@ extension Run {
         summary.sent = stats.sent
         summary.invalid = stats.invalid
         summary.lookups = home.node.table.lookups
+        summary.portRefusals = home.node.table.searches.refusals
         summary.linksWalked = home.node.table.linksWalked
         summary.modelBytes = UInt64(home.node.tableByteCount)
-        let extensions = KernelMemory.Extensions(sysctl, isListening: home.node.isListening)
+        // Who keeps a run's messages is no listener on its machines.
+        let extensions = KernelMemory.Extensions(sysctl, isListening: false)
         let buckets = Int(sysctl.roundedBuckets)
         summary.kernelBytes = UInt64(
             KernelMemory(

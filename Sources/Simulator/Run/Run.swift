@@ -13,21 +13,12 @@ public struct RunOptions: Sendable {
     public var end: Instant?
     /// When the table is listed besides the end.
     public var listAt: Instant?
-    /// Whether ctnetlink events are kept.
-    public var keepsEvents = false
+    /// When the collectors begin their first cycle; `nil` is a second after the start, as after boot.
+    public var firstCollection: Instant?
+    /// How many ctnetlink messages are kept for `Run.writeEvents`; 0: nobody listens.
+    public var eventLimit = 0
 
     public init() {}
-}
-
-/// A point where packets are written down, as tcpdump would.
-public struct CaptureRequest: Sendable, Hashable {
-    public var node: String
-    public var interface: String
-
-    public init(node: String, interface: String) {
-        self.node = node
-        self.interface = interface
-    }
 }
 
 /// A table at one moment.
@@ -64,7 +55,10 @@ public struct Run: ~Copyable {
         listAt = options.listAt.map(\.nanoseconds)
         var builder = WorldBuilder(scenario, seed: seed)
         simulation = try builder.build()
-        simulation.keepsEvents = options.keepsEvents
+        if let moment = options.firstCollection {
+            for home in simulation.trackers { home.node.beginCollecting(at: moment) }
+        }
+        simulation.keepEvents(limit: options.eventLimit)
         recorder = Recorder(simulation, groups: builder.memberNames)
         simulation.start()
         recorder.sample(&simulation)
@@ -160,44 +154,17 @@ public struct Run: ~Copyable {
         }
     }
 
+    /// When the cycles of a node's collector began.
+    public func collections(on node: String) -> [Instant] {
+        let home = simulation.trackers.first { simulation.names[$0.station].name == node }
+        return (home?.collections ?? []).map { Instant(nanoseconds: $0) }
+    }
+
     /// What the expectations come to, in the order of the file.
     public func expectations() -> [ExpectationResult] {
         let catalogue = SeriesCatalogue(scenario)
         return scenario.expectations.compactMap {
             try? $0.evaluate(over: recorder.run, until: now, in: catalogue)
         }
-    }
-
-    // MARK: Captures
-
-    /// Writes the packets at an interface down from now on; `sink` gets the bytes of a pcap file.
-    ///
-    /// - Throws: what there is, where there is no such interface.
-    public mutating func capture(
-        _ request: CaptureRequest, epochNanoseconds: UInt64 = 0,
-        sink: @escaping ([UInt8]) -> Void
-    ) throws(WorldError) {
-        guard
-            let station = simulation.names.firstIndex(where: { $0.name == request.node })
-        else {
-            let names = simulation.names.prefix(20).map(\.name).joined(separator: ", ")
-            throw WorldError(
-                description: "found no node '\(request.node)', expected one of \(names)")
-        }
-        let interfaces = simulation.names[station].interfaces
-        guard let interface = interfaces.firstIndex(of: request.interface) else {
-            throw WorldError(
-                description: "found no interface '\(request.interface)' on \(request.node), "
-                    + "expected one of \(interfaces.joined(separator: ", "))")
-        }
-        simulation.captures.append(
-            CapturePoint(
-                station: station, interface: UInt8(truncatingIfNeeded: interface),
-                epoch: epochNanoseconds, sink: sink))
-    }
-
-    /// Hands over what captures have gathered.
-    public mutating func finishCaptures() {
-        for index in simulation.captures.indices { simulation.flushCapture(index) }
     }
 }

@@ -33,8 +33,8 @@ struct Simulation: ~Copyable {
     var workloads: [WorkloadState] = []
 
     var captures: [CapturePoint] = []
-    /// Whether ctnetlink events are kept, and those that were.
-    var keepsEvents = false
+    /// The ctnetlink messages that were kept; `nil` where nobody listens.
+    var events: EventBook?
     var timeline: [Scenario.TimelineEvent] = []
     var actions: [Action] = []
     var changes = RouteChanges()
@@ -73,9 +73,12 @@ struct Simulation: ~Copyable {
         while let event = queue.pop(through: end) {
             now = event.time
             eventCount &+= 1
+            // Often enough that journals stay small.
+            if eventCount & 0xfff == 0, events != nil { gatherEvents() }
             switch event.kind {
             case .arrival: arrival(event)
             case .processed: processed(event)
+            case .confirmed: confirmed(event)
             case .socketTimer: socketTimer(event)
             case .flowTimer: flowTimer(event)
             case .answerDue: answerDue(event)
@@ -102,7 +105,11 @@ struct Simulation: ~Copyable {
     }
 
     private mutating func collectorDue(_ event: Event) {
-        trackers[Int(event.index)].node.advance(to: Instant(nanoseconds: now))
+        let home = trackers[Int(event.index)]
+        if home.collectorAt <= now, home.node.isBetweenCollections {
+            home.collections.append(now)
+        }
+        home.node.advance(to: Instant(nanoseconds: now))
         scheduleCollector(Int(event.index))
     }
 }

@@ -32,7 +32,7 @@ extension WorldBuilder {
             // A newcomer is not there yet.
             facts.isAbsent = node.replicas.map { (member.ordinal ?? 0) >= $0 } ?? false
             facts.isDead = facts.isAbsent
-            apply(node.host, to: &facts)
+            apply(node, to: &facts)
             simulation.facts.append(facts)
             simulation.names.append(
                 StationNames(
@@ -50,9 +50,12 @@ extension WorldBuilder {
         }
     }
 
-    private func apply(_ host: Scenario.HostSettings, to facts: inout StationFacts) {
+    private func apply(_ node: Scenario.Node, to facts: inout StationFacts) {
+        let host = node.host
+        facts.wheel = host.roundsTimers ? node.tickRate : nil
         facts.ports = host.ephemeralPorts
         facts.synRetries = UInt8(clamping: host.synRetries)
+        facts.synLinearTimeouts = UInt8(clamping: host.synLinearTimeouts)
         facts.synAckRetries = UInt8(clamping: host.synAckRetries)
         facts.dataRetries = UInt8(clamping: host.dataRetries)
         facts.finTimeout = UInt64(clamping: host.finTimeout.nanoseconds)
@@ -115,12 +118,16 @@ extension WorldBuilder {
             configuration.interfaces = interfaces(of: place, simulation.routes[place])
             configuration.sysctl = node.sysctl
             configuration.chainLimit = node.chainLimit
+            configuration.portSearchStart = node.portSearchStart
             configuration.tracking = node.tracking == .always ? .always : .auto
             configuration.ruleset = try rules.ruleset(
                 of: place, self, endpoints: endpoints(simulation.facts))
             simulation.facts[place].tracker = Int32(simulation.trackers.count)
             let tracked = TrackedNode(
                 Node(configuration), station: place, node, seed: seed(2, place))
+            tracked.frontEnds = scenario.services
+                .filter { $0.dropsReusedPorts && rules.carries(place, $0, self) }
+                .map { FrontEnd(family: $0.family, address: $0.virtualAddress, port: $0.port) }
             try fillTable(tracked, node)
             simulation.trackers.append(tracked)
         }

@@ -5,8 +5,11 @@
 enum EventKind: UInt8, BitwiseCopyable {
     /// A packet reaches the far end of a link; `index`: the packet in flight.
     case arrival
-    /// A CPU of a tracked node is done with a packet; `index`: the packet, `small`: the CPU.
+    /// A CPU of a tracked node has brought a packet to its last hook; `index`: the packet, `small`:
+    /// the CPU.
     case processed
+    /// The same, to its confirmation.
+    case confirmed
     /// A socket's timer; `index`: the socket, `extra`: its generation.
     case socketTimer
     /// An application's timer; `index`: the flow, `extra`: its generation.

@@ -175,7 +175,9 @@ extension Simulation {
                 if sockets[index].generation != 0 { close(index) }
             }
             if facts[member].tracker >= 0 {
-                trackers[Int(facts[member].tracker)].node.flush(at: Instant(nanoseconds: now))
+                let home = trackers[Int(facts[member].tracker)]
+                home.isChanged(by: "its failure", at: now)
+                home.node.flush(at: Instant(nanoseconds: now))
             }
         }
         if let duration {

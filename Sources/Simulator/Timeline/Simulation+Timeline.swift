@@ -39,11 +39,13 @@ extension Simulation {
         case .workload(let name, let change): apply(change, to: name)
         case .flush(let node):
             for tracker in trackers(of: node, world) {
+                trackers[tracker].isChanged(by: "a flush", at: now)
                 let removed = trackers[tracker].node.flush(at: instant)
                 note("\(names[trackers[tracker].station].name): conntrack -F removed \(removed)")
             }
         case .delete(let node, let filter):
             for tracker in trackers(of: node, world) {
+                trackers[tracker].isChanged(by: "a deletion", at: now)
                 let removed = trackers[tracker].node.delete(
                     where: { filter.matches($0) }, at: instant)
                 note("\(names[trackers[tracker].station].name): conntrack -D removed \(removed)")
@@ -66,6 +68,7 @@ extension Simulation {
                 var sysctl = trackers[tracker].node.configuration.sysctl
                 // The name and the value were checked when the file was read.
                 if (try? sysctl.set(change.name, to: change.value)) != nil {
+                    trackers[tracker].isChanged(by: "a setting", at: now)
                     trackers[tracker].node.apply(sysctl, at: Instant(nanoseconds: now))
                     continue
                 }
@@ -79,6 +82,8 @@ extension Simulation {
         switch change.name {
         case "net.ipv4.tcp_syn_retries":
             facts[member].synRetries = UInt8(clamping: number ?? 6)
+        case "net.ipv4.tcp_syn_linear_timeouts":
+            facts[member].synLinearTimeouts = UInt8(clamping: number ?? 0)
         case "net.ipv4.tcp_synack_retries":
             facts[member].synAckRetries = UInt8(clamping: number ?? 5)
         case "net.ipv4.tcp_retries2": facts[member].dataRetries = UInt8(clamping: number ?? 15)
@@ -102,6 +107,7 @@ extension Simulation {
         // Rules of the file compiled when it was read; a service without endpoints still has some.
         guard let ruleset = try? world.rules.ruleset(of: member, world, endpoints: endpoints)
         else { return }
+        trackers[Int(facts[member].tracker)].isChanged(by: "new rules", at: now)
         trackers[Int(facts[member].tracker)].node.replace(ruleset)
     }
 
@@ -111,8 +117,9 @@ extension Simulation {
         for member in facts.indices {
             routes[member] = world.routes(of: member, changes)
             guard facts[member].tracker >= 0 else { continue }
-            trackers[Int(facts[member].tracker)].node.reroute(
-                world.interfaces(of: member, routes[member]))
+            let home = trackers[Int(facts[member].tracker)]
+            home.isChanged(by: "new routes", at: now)
+            home.node.reroute(world.interfaces(of: member, routes[member]))
         }
     }
 
@@ -153,7 +160,9 @@ extension Simulation {
     ) {
         for (station, link) in [(member, forward), (neighbour, backward)]
         where facts[station].tracker >= 0 {
-            trackers[Int(facts[station].tracker)].node.interfaceWentDown(
+            let home = trackers[Int(facts[station].tracker)]
+            home.isChanged(by: "a device that went down", at: now)
+            home.node.interfaceWentDown(
                 InterfaceIndex(links[link].ownInterface), at: Instant(nanoseconds: now))
         }
     }

@@ -23,6 +23,8 @@ struct FlowPlan {
     var opensSocketPerRequest = false
 
     var isDatagram: Bool { transport != .tcp }
+    /// Messages of the server that nobody asked for.
+    var pushCount: UInt32 { UInt32(clamping: flow.push?.count ?? 0) }
 }
 
 /// Addresses a workload sends from: a stretch of one machine's.
@@ -206,6 +208,14 @@ struct WorkloadState {
     /// The next address and port to send to.
     mutating func nextTarget(_ family: Family) -> (address: Address, port: UInt16)? {
         target.next(family, &sampler)
+    }
+
+    /// How much an exchange asks, how often, and how long it stays.
+    mutating func draw(_ exchange: inout Exchange) {
+        exchange.requests = count(flow.flow.requests)
+        exchange.hold = nanoseconds(flow.flow.hold)
+        exchange.requestByteCount = byteCount(flow.flow.request)
+        exchange.responseByteCount = byteCount(flow.flow.response)
     }
 
     mutating func byteCount(_ distribution: Scenario.Distribution) -> UInt32 {

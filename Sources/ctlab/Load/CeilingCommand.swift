@@ -2,6 +2,7 @@ import ArgumentParser
 import Foundation
 import LinuxCalls
 import LoadGen
+import Scenario
 
 /// `ctlab ceiling`: ramp until something gives; say what gave, and why.
 struct CeilingCommand: ParsableCommand {
@@ -14,6 +15,9 @@ struct CeilingCommand: ParsableCommand {
             the table's maximum, its chains, ports for translation, the generator's own \
             descriptors or ports, the target's listen queue, memory, processors.
 
+            With --udp it sends datagrams, each a new flow, until one is refused: a full table of \
+            this machine says EPERM, one further away drops.
+
             EXAMPLES
               sudo ctlab lab up
               sudo ip netns exec ctlab-server ctlab sink --tcp 9000 &
@@ -21,23 +25,19 @@ struct CeilingCommand: ParsableCommand {
                   --sources 198.18.0.0/24 --observe netns:ctlab-gw --most 20000
             """)
 
-    @OptionGroup var targets: TargetOptions
-    @OptionGroup var observation: ObserveOptions
+    @OptionGroup var generator: GeneratorOptions
+
+    @Flag(help: "Datagram flows instead of connections.")
+    var udp = false
 
     @Option(help: "The first level.")
     var start = 500
 
-    @Option(help: "Connections never gone beyond.")
+    @Option(help: "Connections, or flows, never gone beyond.")
     var most = 100_000
 
-    @Option(help: "Connections made a second at most.")
+    @Option(help: "Connections, or flows, made a second at most.")
     var rate = "5000/s"
-
-    @Option(help: "Source addresses: a prefix of this host's own.")
-    var sources: String?
-
-    @Option(help: "Worker processes; by default as many as --most needs.")
-    var processes: Int?
 
     @Option(help: "Share of the answer below which a difference does not matter; 0 is exact.")
     var resolution = 0.0
@@ -57,68 +57,116 @@ struct CeilingCommand: ParsableCommand {
     }
 
     mutating func run() throws {
-        let (target, permit) = try targets.approved()
-        var plan = try plan(target)
-        let limit = DescriptorLimit.raise()
-        let needed = LoadRun.processCount(for: plan, descriptorLimit: limit)
-        if case .held(_, let perSecond) = plan.workloads[0].model {
-            plan.workloads[0].model = .held(count: start, startsPerSecond: perSecond)
+        let (target, permit) = try generator.targets.approved()
+        let perSecond = try OptionValue.read("--rate", rate, OptionQuantity.perSecond)
+        guard perSecond >= 1 else {
+            throw Failure(code: .usage, text: "--rate: found '\(rate)', expected at least 1/s")
         }
-        var probe = try observation.probe()
-        guard let interruption = Interruption() else {
-            throw Failure(
-                code: .environment, text: "no descriptor left; raise the limit: ulimit -n")
+        if udp {
+            try climbDatagrams(try datagramPlan(target, perSecond), permit)
+        } else {
+            try climb(try plan(target, perSecond), permit)
         }
-        var climb = CeilingClimb(
-            CeilingSearch(start: start, most: most, resolution: resolution))
-        let result: LoadResult
-        do {
-            var run = try LoadRun(
-                plan, processCount: max(1, processes ?? needed), permit: permit,
-                descriptorLimit: limit)
-            result = try run.run(interruption: interruption) { tick in
-                let sample = try? probe?.sample()
-                let known = climb.trials.count
-                let wishes = climb.note(tick.flows[0], sample)
-                Self.tell(climb, known, tick, sample)
-                return wishes
-            }
-        } catch {
-            let code: ExitStatus = if case .killed = error { .interrupted } else { .environment }
-            throw Failure(code: code, text: "ceiling: \(error)")
-        }
-        try finish(climb, result)
     }
 
-    private func plan(_ target: TargetPool) throws -> Plan {
-        guard let perSecond = QuantityText.perSecond(rate), perSecond >= 1 else {
-            throw Failure(code: .usage, text: "--rate: found '\(rate)', expected 5000/s")
-        }
-        guard let seconds = QuantityText.seconds(atMost), seconds >= 1 else {
-            throw Failure(code: .usage, text: "--at-most: found '\(atMost)', expected 5m")
-        }
+    // MARK: Connections
+
+    private func plan(_ target: TargetPool, _ perSecond: Double) throws -> Plan {
         var workload = LoadWorkload(
             name: "held", transport: .tcp, model: .held(count: most, startsPerSecond: perSecond),
             target: target)
         workload.hold = .forever
         workload.ending = .reset
         workload.patience = 60_000_000_000
-        if let sources {
-            guard let pool = AddressPool.prefix(sources), pool.family == target.addresses.family
-            else {
-                throw Failure(
-                    code: .usage,
-                    text: "--sources: found '\(sources)', expected addresses of the target's family"
-                )
-            }
-            workload.sources = pool
+        workload.sources = try generator.sourcePool(for: target)
+        let seconds = try OptionValue.seconds("--at-most", atMost)
+        return try generator.bounded(
+            Plan(workloads: [workload], duration: UInt64(seconds * 1e9)))
+    }
+
+    private func climb(_ whole: Plan, _ permit: LoadPermit) throws {
+        let processes = generator.processCount(for: whole)
+        var plan = whole
+        if case .held(_, let perSecond) = plan.workloads[0].model {
+            plan.workloads[0].model = .held(count: start, startsPerSecond: perSecond)
         }
-        let plan = Plan(workloads: [workload], duration: UInt64(seconds * 1e9))
-        let breaches = LoadLimits().breaches(of: plan)
-        guard breaches.isEmpty else {
-            throw Failure(code: .usage, text: breaches.joined(separator: "\n"))
+        var probe = try generator.observation.probe()
+        let interruption = try GeneratorOptions.interruption()
+        var climb = CeilingClimb(
+            CeilingSearch(start: start, most: most, resolution: resolution))
+        let result = try generator.run(
+            plan, permit, command: "ceiling", processes: processes, tolerated: Self.tolerated,
+            interruption: interruption
+        ) { tick in
+            let sample = try? probe?.sample()
+            let known = climb.trials.count
+            let wishes = climb.note(tick.flows[0], sample)
+            Self.tell(climb, known, tick, sample)
+            return wishes
         }
-        return plan
+        guard climb.isOver else {
+            try Output.line("ceiling: at least \(climb.ceiling) connections")
+            throw unfinished(result)
+        }
+        guard climb.wasReached, let evidence = climb.evidence else {
+            try Output.line("ceiling: none up to \(climb.ceiling) connections")
+            return
+        }
+        try tell(climb.ceiling, "connections", evidence)
+    }
+
+    /// Health questions that may fail in a row: at the ceiling some do, until the climb goes back.
+    private static let tolerated = 10
+
+    // MARK: Datagrams
+
+    private func datagramPlan(_ target: TargetPool, _ perSecond: Double) throws -> Plan {
+        let arrivals = Arrivals(
+            stages: [
+                Arrivals.Stage(seconds: Double(most) / perSecond, from: perSecond, to: perSecond)
+            ], spacing: .uniform)
+        var workload = LoadWorkload(
+            name: "flows", transport: .udp, model: .open(arrivals), target: target)
+        workload.sources = try generator.sourcePool(for: target)
+        // Each socket reaches every destination once: so many flows of its own.
+        let each = target.count * (workload.sources?.count ?? 1)
+        workload.sourcePortCount = (most + each - 1) / each
+        let sockets = workload.sourcePortCount * (workload.sources?.count ?? 1)
+        let room = generator.descriptorLimit() - LoadRun.spareDescriptors
+        guard sockets <= room else {
+            throw Failure(
+                code: .usage,
+                text: "--most: found \(most) flows to \(target.count) destinations, which takes "
+                    + "\(sockets) sockets, expected at most \(room); give --target a range, such as "
+                    + "ADDRESS:9000-9999")
+        }
+        let seconds = min(
+            try OptionValue.seconds("--at-most", atMost), arrivals.totalSeconds + 1)
+        return try generator.bounded(
+            Plan(workloads: [workload], duration: UInt64(seconds * 1e9)))
+    }
+
+    private func climbDatagrams(_ plan: Plan, _ permit: LoadPermit) throws {
+        var probe = try generator.observation.probe()
+        let interruption = try GeneratorOptions.interruption()
+        var climb = DatagramClimb(before: try? probe?.sample())
+        let result = try generator.run(
+            plan, permit, command: "ceiling", processes: 1, tolerated: Self.tolerated,
+            interruption: interruption
+        ) { tick in
+            let sample = try? probe?.sample()
+            let table = sample.map { ", table \($0.count) of \($0.limit)" } ?? ""
+            Message.write("\(tick.seconds) s: \(tick.flows[0].started) flows begun\(table)")
+            return climb.note(tick.flows[0], sample)
+        }
+        // What was sent last may have been refused behind the last tick.
+        _ = climb.note(result.flows[0], try? probe?.sample())
+        guard let evidence = climb.evidence else {
+            try Output.line("ceiling: none up to \(result.flows[0].started) flows")
+            if result.flows[0].started < most { throw unfinished(result) }
+            return
+        }
+        try tell(evidence.standing, "flows", evidence)
     }
 
     // MARK: Telling
@@ -134,20 +182,19 @@ struct CeilingCommand: ParsableCommand {
         }
     }
 
-    private func finish(_ climb: CeilingClimb, _ result: LoadResult) throws {
-        guard climb.isOver else {
-            Output.line("ceiling: at least \(climb.ceiling) connections")
-            let reason =
-                result.wasInterrupted ? "interrupted" : "stopped by --at-most \(atMost)"
-            throw Failure(code: .interrupted, text: "\(reason); the result is partial")
-        }
-        guard climb.wasReached, let evidence = climb.evidence else {
-            Output.line("ceiling: none up to \(climb.ceiling) connections")
-            return
-        }
-        Output.line("ceiling: \(climb.ceiling) connections")
-        Output.line("limit: \(evidence.limit.rawValue)")
-        for line in evidence.lines { Output.line("  \(line)") }
-        Output.line("to move it: \(evidence.remedy)")
+    private func tell(
+        _ ceiling: Int, _ noun: String, _ evidence: LimitEvidence
+    ) throws(Failure) {
+        let lines =
+            ["ceiling: \(ceiling) \(noun)", "limit: \(evidence.limit.rawValue)"]
+            + evidence.lines(of: noun).map { "  \($0)" } + ["to move it: \(evidence.remedy)"]
+        try Output.write(lines.map { $0 + "\n" }.joined())
+    }
+
+    /// Why there is no whole answer.
+    private func unfinished(_ result: LoadResult) -> Failure {
+        GeneratorOptions.incompleteness(result, "the result")
+            ?? Failure(
+                code: .interrupted, text: "stopped by --at-most \(atMost); the result is partial")
     }
 }

@@ -12,7 +12,8 @@ struct LabCommand: ParsableCommand {
         discussion: """
             Three network namespaces joined by veth: ctlab-client, ctlab-gw (which tracks, and \
             translates unless told otherwise) and ctlab-server. The client may send from \
-            198.18.0.0/20, the server answers on 198.18.128.0/20. Needs root, ip and nft.
+            198.18.0.0/20 and fdc7:1ab:0:1::/64, the server answers on 198.18.128.0/20 and \
+            fdc7:1ab:0:2::/64. Needs root, ip and nft.
 
             EXAMPLES
               A lab to play in:
@@ -25,6 +26,7 @@ struct LabCommand: ParsableCommand {
                 sudo ctlab lab run scenarios/burst.yaml
               One run, with everything made for it and removed after it:
                 sudo ctlab lab run --set nf_conntrack_max=4000 -- ceiling --sources 198.18.0.0/24
+                sudo ctlab lab run --loss 1% --ipv6 -- load --quick churn
             """,
         subcommands: [Up.self, Down.self, Run.self])
 
@@ -42,19 +44,50 @@ struct LabCommand: ParsableCommand {
         @Flag(help: "Track only, translate nothing.")
         var noNat = false
 
+        @Option(help: "The client's rules, a file with nftables text; a ct rule makes it track.")
+        var clientRules: String?
+
+        @Option(help: "How long a packet takes over each link, such as 5ms; needs netem.")
+        var delay: String?
+
+        @Option(help: "The share of packets each link loses, such as 1%.")
+        var loss: String?
+
         func setup() throws -> LabSetup {
             let pairs = try settings.map { try Self.pair("--set", $0) }
-            var ruleset = noNat ? LabSetup.tracking : LabSetup.masquerade
-            if let rules {
-                do {
-                    ruleset = try TextFile.read(rules)
-                } catch {
-                    throw Failure(code: .usage, text: "\(error)")
-                }
-            }
-            return LabSetup(
-                ruleset: ruleset, settings: pairs,
+            let standard = noNat ? LabSetup.tracking : LabSetup.masquerade
+            var setup = LabSetup(
+                ruleset: try rules.map(Self.text) ?? standard, settings: pairs,
                 clientSettings: try clientSettings.map { try Self.pair("--client-set", $0) })
+            setup.clientRuleset = try clientRules.map(Self.text) ?? ""
+            try addLinks(to: &setup)
+            return setup
+        }
+
+        /// Makes the links of `setup` what was asked for.
+        private func addLinks(to setup: inout LabSetup) throws(Failure) {
+            if let delay {
+                setup.delaySeconds = try OptionValue.seconds("--delay", delay)
+            }
+            if let loss {
+                setup.loss = try OptionValue.read("--loss", loss, OptionQuantity.share)
+            }
+        }
+
+        /// Adds what the options say to a scenario's lab.
+        func add(to setup: inout LabSetup) throws {
+            setup.add(try settings.map { try Self.pair("--set", $0) })
+            setup.add(clientSettings: try clientSettings.map { try Self.pair("--client-set", $0) })
+            if let clientRules { setup.clientRuleset = try Self.text(clientRules) }
+            try addLinks(to: &setup)
+        }
+
+        private static func text(_ path: String) throws(Failure) -> String {
+            do throws(SystemCallError) {
+                return try TextFile.read(path)
+            } catch {
+                throw Failure(code: .usage, text: "\(error)")
+            }
         }
 
         private static func pair(
@@ -93,7 +126,7 @@ struct LabCommand: ParsableCommand {
                 _ = try FileDescriptor(opening: LabCommand.mark, for: .create)
             }
             let lab = Lab()
-            Output.line("lab: \(lab.client), \(lab.gateway) and \(lab.server) are up")
+            try Output.line("lab: \(lab.client), \(lab.gateway) and \(lab.server) are up")
         }
     }
 
@@ -119,32 +152,60 @@ struct LabCommand: ParsableCommand {
                 put back afterwards, also after a crash: by whatever run comes next.
                 """)
 
+        /// What can be run in a lab.
+        private static let commands = ["load", "ceiling", "timeouts", "early-drop", "compare"]
+
         @OptionGroup var gateway: Gateway
+
+        @Option(help: "What the namespaces' names begin with, where two labs run at a time.")
+        var name = "ctlab"
 
         @Option(help: "Sink processes: one holds about as many connections as descriptors.")
         var sinks = 1
 
+        @Flag(help: "Load the server's IPv6 address.")
+        var ipv6 = false
+
         @Argument(help: "A scenario: its addresses, rules, settings and workloads.")
         var scenario: String?
 
-        @Argument(parsing: .postTerminator, help: "load … or ceiling …, behind --.")
+        @Argument(
+            parsing: .postTerminator,
+            help: "load …, ceiling …, timeouts …, early-drop … or compare …, behind --."
+        )
         var command: [String] = []
 
         func validate() throws {
+            if ipv6, labScenario != nil {
+                throw ValidationError("found --ipv6 and a scenario, expected one of them")
+            }
+            guard name.hasPrefix("ctlab"), name.count <= 40,
+                name.allSatisfy({ $0.isASCII && ($0.isLetter || $0.isNumber || $0 == "-") })
+            else {
+                throw ValidationError("--name: found '\(name)', expected ctlab, or ctlab-SOMETHING")
+            }
             if scenario != nil, command.isEmpty { return }
-            guard let first = command.first, ["load", "ceiling", "timeouts"].contains(first) else {
+            guard let first = command.first, Self.commands.contains(first) else {
                 throw ValidationError(
-                    "found '\(command.joined(separator: " "))', expected 'load …', 'ceiling …' or "
-                        + "'timeouts …' behind '--'")
+                    "found '\(command.joined(separator: " "))', expected one of "
+                        + "\(Self.commands.joined(separator: ", ")) behind '--'")
             }
         }
 
         mutating func run() throws {
             var setup = try gateway.setup()
-            if let scenario { setup = try Self.setup(scenario, setup.allSettings) }
-            guard !TextFile.exists(LabCommand.mark) else {
+            if let labScenario {
+                setup = try Self.setup(labScenario)
+                try gateway.add(to: &setup)
+                if setup.hasScenarioDelays, setup.delaySeconds == 0 {
+                    Message.error("the links' delays are left out; --delay gives every link one")
+                }
+            }
+            guard name != "ctlab" || !TextFile.exists(LabCommand.mark) else {
                 throw Failure(
-                    code: .usage, text: "a lab is up already; end it first: ctlab lab down")
+                    code: .usage,
+                    text: "a lab is up already; end it first (ctlab lab down), or give this one "
+                        + "another name: --name ctlab-two")
             }
             try run(setup, holding: Interruption())
         }
@@ -153,7 +214,9 @@ struct LabCommand: ParsableCommand {
         private func run(_ setup: LabSetup, holding signals: borrowing Interruption?) throws {
             try LabCommand.doing {
                 let lease = try MachineLease(changing: setup.globalSettings)
-                let lab = Lab()
+                let lab = Lab(name: name)
+                // Held until the lab is gone; a process that dies lets go of it.
+                let claim = try LabCommand.claim(lab)
                 try lab.up(setup)
                 defer { try? lab.down() }
                 let sinks = try lab.inside(lab.server) { () throws(LabError) in
@@ -162,17 +225,14 @@ struct LabCommand: ParsableCommand {
                 var inner = try Ctlab.parseAsRoot(arguments(lab, setup))
                 try NetworkNamespace.during(lab.client) { try inner.run() }
                 for sink in sinks { sink.closeInput() }
+                _ = consume claim
                 _ = consume lease
             }
         }
 
-        private static func setup(
-            _ path: String, _ settings: [(name: String, value: String)]
-        ) throws -> LabSetup {
+        private static func setup(_ path: String) throws -> LabSetup {
             do {
-                var setup = try LabSetup(try ScenarioFile.read(path).scenario)
-                setup.add(settings)
-                return setup
+                return try LabSetup(try ScenarioFile.read(path).scenario)
             } catch let error as ScenarioPlanError {
                 throw Failure(code: .usage, text: "lab: \(path)\n\(error)")
             } catch {
@@ -180,15 +240,48 @@ struct LabCommand: ParsableCommand {
             }
         }
 
+        /// The scenario behind `compare`.
+        private var comparedScenario: String? {
+            guard command.first == "compare", command.count > 1, !command[1].hasPrefix("-") else {
+                return nil
+            }
+            return command[1]
+        }
+
+        /// The scenario the lab is made from.
+        private var labScenario: String? { scenario ?? comparedScenario }
+
         private func arguments(_ lab: Lab, _ setup: LabSetup) -> [String] {
             var words = command
-            if words.isEmpty, let scenario {
-                words = ["load", scenario, "--sources", setup.clientPrefix]
+            if words.isEmpty, let scenario { words = ["load", scenario] }
+            func lacks(_ option: String) -> Bool {
+                !words.contains { $0 == option || $0.hasPrefix(option + "=") }
             }
-            if !words.contains("--target") { words += ["--target", "\(setup.serverAddress):9000"] }
-            if !words.contains("--observe") { words += ["--observe", "netns:\(lab.gateway)"] }
+            if comparedScenario != nil, lacks("--target") {
+                // All of the server's addresses: what fans out needs them.
+                words += ["--target", "\(setup.serverPrefix):9000"]
+            }
+            if labScenario != nil, lacks("--sources") {
+                words += ["--sources", setup.clientPrefix]
+            }
+            let server = ipv6 ? "[\(Lab.serverIPv6)]" : setup.serverAddress
+            if lacks("--target") { words += ["--target", "\(server):9000"] }
+            if lacks("--observe") { words += ["--observe", "netns:\(lab.gateway)"] }
             return words
         }
+    }
+
+    /// Takes the lab's name for one run: two of a name would remove each other's namespaces.
+    private static func claim(_ lab: Lab) throws -> FileDescriptor {
+        try TextFile.makeDirectory("/run/ctlab")
+        let file = try FileDescriptor(opening: "/run/ctlab/lab-\(lab.name)", for: .create)
+        guard try file.tryLock() else {
+            throw Failure(
+                code: .environment,
+                text: "another run has the lab '\(lab.name)'; wait for it to end, or give this one "
+                    + "another name: --name \(lab.name)-two")
+        }
+        return file
     }
 
     private static func startSinks(_ count: Int) throws(LabError) -> [ChildProcess] {

@@ -30,8 +30,7 @@ struct LoadCommand: ParsableCommand {
 
     enum Format: String, ExpressibleByArgument, CaseIterable { case text, jsonl }
 
-    @OptionGroup var targets: TargetOptions
-    @OptionGroup var observation: ObserveOptions
+    @OptionGroup var generator: GeneratorOptions
 
     @Argument(help: "A scenario, whose workloads are driven; or --quick.")
     var scenario: String?
@@ -54,14 +53,11 @@ struct LoadCommand: ParsableCommand {
     @Option(help: "How connections end: client-fin, server-fin, rst or abandon.")
     var ending: String?
 
-    @Option(help: "How long they last: 300ms, exponential(2s), lognormal(median=1s, p99=9s).")
+    @Option(help: "How long they last: 300ms, exponential(mean=2s), lognormal(median=1s, p99=9s).")
     var hold: String?
 
     @Option(help: "Bytes sent and bytes awaited: 200B/10kB.")
     var exchange: String?
-
-    @Option(help: "Source addresses: a prefix of this host's own.")
-    var sources: String?
 
     @Option(help: "Source ports of a fanout, for each address.")
     var sourcePorts = 1
@@ -74,9 +70,6 @@ struct LoadCommand: ParsableCommand {
 
     @Option(help: "When an attempt counts as failed.")
     var patience = "10s"
-
-    @Option(help: "Worker processes; by default as many as the connections need.")
-    var processes: Int?
 
     @Option(help: "Seed of everything random.")
     var seed: UInt64 = 1
@@ -92,28 +85,19 @@ struct LoadCommand: ParsableCommand {
     }
 
     mutating func run() throws {
-        let (target, permit) = try targets.approved()
+        let (target, permit) = try generator.targets.approved()
         let plan = try scenario.map { try self.plan(ofScenario: $0, target) } ?? self.plan(target)
-        let limit = DescriptorLimit.raise()
-        let needed = LoadRun.processCount(for: plan, descriptorLimit: limit)
-        let processes = max(needed, self.processes ?? 1)
-        for line in Preflight.remarks(plan, processes: processes) { Message.error(line) }
-        var telling = LoadTelling(
-            plan: plan, target: targets.target, format: format,
-            probe: try observation.probe())
-        guard let interruption = Interruption() else {
-            throw Failure(
-                code: .environment, text: "no descriptor left; raise the limit: ulimit -n")
-        }
-        do {
-            var run = try LoadRun(
-                plan, processCount: processes, permit: permit, descriptorLimit: limit)
-            let result = try run.run(interruption: interruption) { telling.tick($0) }
-            try telling.finish(result)
-        } catch let error as LoadError {
-            let code: ExitStatus = if case .killed = error { .interrupted } else { .environment }
-            throw Failure(code: code, text: "load: \(error)")
-        }
+        let remarks = Preflight.remarks(
+            plan, processes: generator.processes, descriptorLimit: generator.descriptorLimit())
+        for line in remarks { Message.error(line) }
+        var telling = try LoadTelling(
+            plan: plan, target: generator.targets.target, format: format,
+            probe: try generator.observation.probe())
+        let interruption = try GeneratorOptions.interruption()
+        let result = try generator.run(
+            plan, permit, command: "load", interruption: interruption
+        ) { telling.tick($0) }
+        try telling.finish(result)
     }
 
     // MARK: The plan
@@ -126,19 +110,13 @@ struct LoadCommand: ParsableCommand {
         } catch {
             throw Failure(code: .usage, text: "the scenario is refused\n\(error)")
         }
-        let pool = try sources.map {
-            try Self.read("--sources", $0, "an address or a prefix") { AddressPool.prefix($0) }
-        }
+        let pool = try generator.sourcePool(for: target)
         do {
             let made = try ScenarioPlan(
                 file.scenario, target: target.addresses,
                 port: target.firstPort, sources: pool)
             for note in made.notes { Message.error(note) }
-            let breaches = LoadLimits().breaches(of: made.plan)
-            guard breaches.isEmpty else {
-                throw Failure(code: .usage, text: breaches.joined(separator: "\n"))
-            }
-            return made.plan
+            return try generator.bounded(made.plan)
         } catch let error as ScenarioPlanError {
             throw Failure(code: .usage, text: "load: \(path)\n\(error)")
         }
@@ -148,65 +126,53 @@ struct LoadCommand: ParsableCommand {
         let quick = quick ?? ""
         guard let profile = QuickProfile(rawValue: quick) else {
             let names = QuickProfile.allCases.map(\.rawValue).joined(separator: ", ")
-            throw Self.usage("--quick", quick, names)
+            throw Failure(code: .usage, text: "--quick: found '\(quick)', expected \(names)")
         }
-        let seconds = try Self.read("--for", duration, "a duration such as 10s") {
-            QuantityText.seconds($0)
-        }
+        let seconds = try OptionValue.seconds("--for", duration)
         var workload = profile.workload(target)
         if let ending {
-            workload.ending = try Self.read(
-                "--ending", ending, "client-fin, server-fin, rst or abandon"
+            workload.ending = try OptionValue.read(
+                "--ending", ending, expected: "client-fin, server-fin, rst or abandon"
             ) { Ending(rawValue: $0) }
         }
         if let hold {
-            workload.hold = try Self.read("--hold", hold, "a time such as 300ms") { HoldTime($0) }
+            workload.hold = try OptionValue.read("--hold", hold, HoldTime.init(option:))
         }
         if let exchange {
-            let sizes = exchange.split(separator: "/").compactMap { (part: Substring) in
-                QuantityText.byteCount(String(part))
-            }
+            let sizes = exchange.split(separator: "/", omittingEmptySubsequences: false)
             guard sizes.count == 2 else {
-                throw Self.usage("--exchange", exchange, "two sizes such as 200B/10kB")
+                throw Failure(
+                    code: .usage,
+                    text: "--exchange: found '\(exchange)', expected two sizes such as 200B/10kB")
             }
-            workload.requestByteCount = sizes[0]
-            workload.responseByteCount = sizes[1]
+            workload.requestByteCount = try OptionValue.read(
+                "--exchange", String(sizes[0]), OptionQuantity.byteCount)
+            workload.responseByteCount = try OptionValue.read(
+                "--exchange", String(sizes[1]), OptionQuantity.byteCount)
         }
-        if let sources {
-            workload.sources = try Self.read("--sources", sources, "an address or a prefix") {
-                AddressPool.prefix($0)
-            }
-            guard workload.sources?.family == target.addresses.family else {
-                throw Self.usage("--sources", sources, "addresses of the target's family")
-            }
-        }
+        workload.sources = try generator.sourcePool(for: target)
         workload.sourcePortCount = sourcePorts
         workload.wantsAnswers = answers
         workload.datagramsPerFlow = max(1, datagrams)
-        workload.patience = UInt64(
-            try Self.read("--patience", patience, "a time such as 10s") {
-                QuantityText.seconds($0)
-            } * 1e9)
+        workload.patience = UInt64(try OptionValue.seconds("--patience", patience) * 1e9)
         workload.model = try model(workload.model, seconds)
         var plan = Plan(workloads: [workload], duration: UInt64(seconds * 1e9))
         plan.seed = seed
-        let breaches = LoadLimits().breaches(of: plan)
-        guard breaches.isEmpty else {
-            throw Failure(code: .usage, text: breaches.joined(separator: "\n"))
-        }
-        return plan
+        return try generator.bounded(plan)
     }
 
     private func model(_ standard: LoadModel, _ seconds: Double) throws -> LoadModel {
-        let ramp = try rate.map {
-            try Self.read("--rate", $0, "a rate such as 4000/s") { QuantityText.ramp($0) }
-        }
+        let ramp = try rate.map { try OptionValue.read("--rate", $0, OptionQuantity.ramp) }
         switch standard {
         case .population: return standard
         case .held(let count, let startsPerSecond):
             return .held(count: flows ?? count, startsPerSecond: ramp?.to ?? startsPerSecond)
         case .open(var model):
-            if flows != nil { throw Self.usage("--flows", "a count", "it with --quick hold only") }
+            if let flows {
+                throw Failure(
+                    code: .usage,
+                    text: "--flows: found \(flows), expected it with --quick hold only")
+            }
             let stage = model.stages[0]
             model.stages = [
                 Arrivals.Stage(
@@ -214,8 +180,9 @@ struct LoadCommand: ParsableCommand {
                     to: ramp?.to ?? stage.toPerSecond)
             ]
             if let arrivals {
-                model.spacing = try Self.read("--arrivals", arrivals, "poisson or uniform") {
-                    text -> Arrivals.Spacing? in
+                model.spacing = try OptionValue.read(
+                    "--arrivals", arrivals, expected: "poisson, uniform or bursts(SIZE)"
+                ) { text -> Arrivals.Spacing? in
                     switch text {
                     case "poisson": return .poisson
                     case "uniform": return .uniform
@@ -229,17 +196,6 @@ struct LoadCommand: ParsableCommand {
             }
             return .open(model)
         }
-    }
-
-    private static func read<Value>(
-        _ option: String, _ text: String, _ expected: String, _ read: (String) -> Value?
-    ) throws -> Value {
-        guard let value = read(text) else { throw usage(option, text, expected) }
-        return value
-    }
-
-    private static func usage(_ option: String, _ found: String, _ expected: String) -> Failure {
-        Failure(code: .usage, text: "\(option): found '\(found)', expected \(expected)")
     }
 }
 
@@ -255,9 +211,18 @@ struct LoadWorkerCommand: ParsableCommand {
             throw Failure(
                 code: .usage, text: "load-worker: found no order on standard input; use ctlab load")
         }
+        let permit: LoadPermit
+        do throws(TargetRefusal) {
+            permit = try order.claim.decide()
+            try permit.check(order.plan)
+        } catch {
+            throw Failure(code: .usage, text: "load-worker: \(error)")
+        }
         if let processor = order.processor { Processor.stay(on: processor) }
-        var worker = try Worker(order.plan, origin: order.origin, slotCount: order.slotCount)
-        try worker.run(control: &control) { Output.line(WorkerLine.text($0)) }
+        var worker = try Worker(
+            order.plan, permit: permit, origin: order.origin, slotCount: order.slotCount)
+        // Where nobody reads any more the input has ended, too, and the run with it.
+        try worker.run(control: &control) { _ = try? Output.line(WorkerLine.text($0)) }
     }
 
     /// Waits for the first line.

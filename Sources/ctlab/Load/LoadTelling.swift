@@ -13,10 +13,15 @@ struct LoadTelling: ~Copyable {
     private var last: HostSample?
     private var flows: [FlowCounts]
     private(set) var peak = 0
+    /// What became of the output: where nobody reads, or nothing can be written, the run stops.
+    private var isRead = true
+    private var failure: Failure?
+    /// The first second of those, up to now, in which the target refused all connections.
+    private var refusingSince: Int?
 
     init(
         plan: Plan, target: String, format: LoadCommand.Format, probe: consuming HostProbe?
-    ) {
+    ) throws(Failure) {
         self.plan = plan
         self.target = target
         self.format = format
@@ -24,7 +29,7 @@ struct LoadTelling: ~Copyable {
         flows = plan.workloads.map { _ in FlowCounts() }
         first = try? self.probe?.sample()
         last = first
-        if format == .text { Output.line(SeriesRecord.heading) }
+        if format == .text { try Output.line(SeriesRecord.heading) }
     }
 
     mutating func tick(_ tick: LoadTick) -> [LoadWish] {
@@ -37,41 +42,54 @@ struct LoadTelling: ~Copyable {
         for (index, counts) in tick.flows.enumerated() {
             record.add(plan.workloads[index].name, counts, since: flows[index])
         }
+        watchRefusals(tick, record)
         flows = tick.flows
-        switch format {
-        case .text: Output.line(record.line)
-        case .jsonl:
-            var json = JSONText()
-            record.write(to: &json)
-            Output.write(String(decoding: json.bytes, as: UTF8.self))
+        do throws(Failure) {
+            isRead = try write(record)
+        } catch {
+            failure = error
         }
-        return []
+        return isRead && failure == nil ? [] : [.stop]
+    }
+
+    private func write(_ record: SeriesRecord) throws(Failure) -> Bool {
+        guard format == .jsonl else { return try Output.line(record.line) }
+        var json = JSONText()
+        record.write(to: &json)
+        return try Output.write(json)
+    }
+
+    /// Notes since when nobody has listened at the target.
+    private mutating func watchRefusals(_ tick: LoadTick, _ record: SeriesRecord) {
+        let refused = tick.flows.reduce(0) { $0 + $1.refused }
+        let before = flows.reduce(0) { $0 + $1.refused }
+        let connected = record.flows.reduce(0) { $0 + $1.counts.connected }
+        if connected > 0 {
+            refusingSince = nil
+        } else if refused > before {
+            refusingSince = refusingSince ?? tick.seconds
+        }
     }
 
     /// The whole, and the exit code as an error where it is not good.
-    mutating func finish(_ result: LoadResult) throws {
+    mutating func finish(_ result: LoadResult) throws(Failure) {
+        if let failure { throw failure }
+        guard isRead else { return }
         let end = try? probe?.sample()
-        switch format {
-        case .text: tell(result, end)
-        case .jsonl:
-            var json = JSONText()
-            LoadSummary(plan: plan, result: result, first: first, last: end ?? last, peak: peak)
-                .write(to: &json)
-            Output.write(String(decoding: json.bytes, as: UTF8.self))
-        }
-        if !result.lostProcesses.isEmpty {
-            throw Failure(
-                code: .failed,
-                text: result.lostProcesses.joined(separator: "; ") + "; the report is partial")
-        }
-        if result.wasInterrupted {
-            throw Failure(code: .interrupted, text: "interrupted; the report is partial")
-        }
-    }
-
-    private func tell(_ result: LoadResult, _ end: HostSample?) {
         let summary = LoadSummary(
             plan: plan, result: result, first: first, last: end ?? last, peak: peak)
-        for line in summary.lines { Output.line(line) }
+        switch format {
+        case .text: try Output.write(summary.lines.map { $0 + "\n" }.joined())
+        case .jsonl:
+            var json = JSONText()
+            summary.write(to: &json)
+            try Output.write(json)
+        }
+        if let failure = GeneratorOptions.incompleteness(result, "the report") { throw failure }
+        guard let refusingSince else { return }
+        throw Failure(
+            code: .failed,
+            text: "nothing has listened at \(target) since second \(refusingSince) of the run; "
+                + "start what should, such as: ctlab sink --tcp PORT")
     }
 }

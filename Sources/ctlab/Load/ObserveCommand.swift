@@ -18,12 +18,14 @@ struct ObserveCommand: ParsableCommand {
             EXAMPLES
               sudo ctlab observe
               sudo ctlab observe netns:ctlab-gw --states 10
+              ctlab observe ssh:root@gw.example
+              ctlab observe http://gw.example:9100/metrics
               sudo ctlab observe --format openmetrics > conntrack.prom
             """)
 
     enum Format: String, ExpressibleByArgument, CaseIterable { case text, jsonl, openmetrics }
 
-    @Argument(help: "local, or netns:NAME.")
+    @Argument(help: ArgumentHelp("\(Vantage.forms)."))
     var place = "local"
 
     @Option(help: "text, jsonl or openmetrics.")
@@ -39,6 +41,10 @@ struct ObserveCommand: ParsableCommand {
         if let seconds, seconds < 1 {
             throw ValidationError("--for: found \(seconds), expected a number from 1 on")
         }
+        if states != nil, place != "local", !place.hasPrefix("netns:") {
+            throw ValidationError(
+                "--states: found it with '\(place)', expected it with this machine's namespaces")
+        }
         if let states, states < 5 {
             throw ValidationError(
                 "--states: found \(states), expected a number from 5 on: listing the table changes "
@@ -49,29 +55,28 @@ struct ObserveCommand: ParsableCommand {
     mutating func run() throws {
         guard let vantage = Vantage(place) else {
             throw Failure(
-                code: .usage, text: "observe: found '\(place)', expected local or netns:NAME")
+                code: .usage, text: "observe: found '\(place)', expected \(Vantage.forms)")
         }
         var probe: HostProbe
-        do {
+        do throws(ProbeError) {
             probe = try HostProbe.open(vantage)
         } catch {
             throw ObserveOptions.failure(error, vantage)
         }
         if format == .openmetrics {
-            let sample = try probe.sample(withStates: states != nil)
-            Output.write(OpenMetricsText(sample).exposition)
+            let sample = try see(&probe, withStates: states != nil)
+            try Output.write(OpenMetricsText(sample).exposition)
             return
         }
         try watch(&probe)
     }
 
     private func watch(_ probe: inout HostProbe) throws {
-        guard let interruption = Interruption() else {
-            throw Failure(
-                code: .environment, text: "no descriptor left; raise the limit: ulimit -n")
+        let interruption = try GeneratorOptions.interruption()
+        var last = try see(&probe, withStates: false)
+        if format == .text {
+            guard try Output.line(SeriesRecord.tableHeading) else { return }
         }
-        if format == .text { Output.line(SeriesRecord.tableHeading) }
-        var last = try probe.sample()
         let start = MonotonicClock.now()
         var second = 0
         while second < seconds ?? Int.max {
@@ -81,17 +86,33 @@ struct ObserveCommand: ParsableCommand {
                 if interruption.hasHappened { return }
                 MonotonicClock.sleep(until: min(due, MonotonicClock.now() + 50_000_000))
             }
-            let sample = try probe.sample(withStates: states.map { second % $0 == 0 } ?? false)
             var record = SeriesRecord(second: second)
-            record.add(sample, since: last)
-            last = sample
-            if format == .jsonl {
-                var json = JSONText()
-                record.write(to: &json)
-                try StandardStream.output.write(json.bytes.span)
-            } else {
-                try StandardStream.output.write(Array((record.tableLine + "\n").utf8).span)
+            do throws(ProbeError) {
+                let withStates = states.map { second % $0 == 0 } ?? false
+                let sample = try probe.sample(withStates: withStates)
+                record.add(sample, since: last)
+                last = sample
+            } catch {
+                // One that is missing is said; the next one may be there again.
+                Message.error("second \(second): \(error)")
+                continue
             }
+            guard try tell(record) else { return }
+        }
+    }
+
+    private func tell(_ record: SeriesRecord) throws(Failure) -> Bool {
+        guard format == .jsonl else { return try Output.line(record.tableLine) }
+        var json = JSONText()
+        record.write(to: &json)
+        return try Output.write(json)
+    }
+
+    private func see(_ probe: inout HostProbe, withStates: Bool) throws(Failure) -> HostSample {
+        do throws(ProbeError) {
+            return try probe.sample(withStates: withStates)
+        } catch {
+            throw Failure(code: .environment, text: "\(error)")
         }
     }
 }

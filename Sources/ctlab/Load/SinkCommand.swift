@@ -52,15 +52,12 @@ struct SinkCommand: ParsableCommand {
                 code: .environment,
                 text: "sink: \(error); choose another port, or see who has it: ss -ltnup")
         }
-        guard let interruption = Interruption() else {
-            throw Failure(
-                code: .environment, text: "no descriptor left; raise the limit: ulimit -n")
-        }
+        let interruption = try GeneratorOptions.interruption()
         let isQuiet = quiet || !StandardStream.error.isTerminal
         if untilInputEnds {
             // Started by another process of ours, which reads the first line and ends our input.
             var control = try StandardInput()
-            Output.line("ready")
+            try Output.line("ready")
             try sink.run(control: &control) { _ in true }
             return
         }
@@ -71,7 +68,7 @@ struct SinkCommand: ParsableCommand {
             before = counts
             return !interruption.hasHappened
         }
-        Output.line(Self.line(sink.counts))
+        try Output.line(Self.line(sink.counts))
     }
 
     private static func sink(

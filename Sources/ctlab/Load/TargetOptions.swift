@@ -17,6 +17,9 @@ struct TargetOptions: ParsableArguments {
     @Option(help: "A list of hosts that are yours to load, one a line.")
     var allowFile: String?
 
+    /// Whether this process is in a namespace made for the purpose.
+    var isInLab: Bool { Lab.holdsThisProcess }
+
     /// The target, once the gate has let it through.
     func approved() throws -> (target: TargetPool, permit: LoadPermit) {
         let words: TargetText
@@ -26,7 +29,7 @@ struct TargetOptions: ParsableArguments {
             throw Failure(code: .usage, text: "\(error)")
         }
         let gate = TargetGate(
-            allowed: try readAllowFile(), named: iMayLoad, isInLab: Lab.holdsThisProcess)
+            allowed: try readAllowFile(), named: iMayLoad, isInLab: isInLab)
         do {
             let (range, addresses) = try words.resolve()
             if let range {
@@ -68,7 +71,8 @@ struct TargetOptions: ParsableArguments {
 
 /// Where the table is watched while a run lasts.
 struct ObserveOptions: ParsableArguments {
-    @Option(help: "Whose table is watched: local, netns:NAME or none.")
+    @Option(
+        help: "Whose table is watched: \(Vantage.forms), or none. By default this namespace's.")
     var observe: String?
 
     /// The probe, if one is wanted; where none was asked for and none is to be had, there is none.
@@ -77,9 +81,9 @@ struct ObserveOptions: ParsableArguments {
         guard let vantage = Vantage(observe ?? "local") else {
             throw Failure(
                 code: .usage,
-                text: "--observe: found '\(observe ?? "")', expected local, netns:NAME or none")
+                text: "--observe: found '\(observe ?? "")', expected \(Vantage.forms), or none")
         }
-        do {
+        do throws(ProbeError) {
             return try HostProbe.open(vantage)
         } catch {
             guard observe != nil else { return nil }
@@ -87,16 +91,15 @@ struct ObserveOptions: ParsableArguments {
         }
     }
 
-    static func failure(_ error: any Error, _ vantage: Vantage) -> Failure {
-        let remedy: String
-        switch (error as? SystemCallError)?.isMissing {
-        case true:
+    static func failure(_ error: ProbeError, _ vantage: Vantage) -> Failure {
+        guard case .call = error else { return Failure(code: .environment, text: "\(error)") }
+        var remedy = "run with sudo"
+        if error.isMissing {
             if case .namespace(let name) = vantage, !TextFile.exists("/run/netns/\(name)") {
                 remedy = "there is no namespace '\(name)'; see: ip netns list"
             } else {
                 remedy = "load the tracker first: modprobe nf_conntrack"
             }
-        default: remedy = "run with sudo"
         }
         return Failure(code: .environment, text: "\(error); \(remedy)")
     }

@@ -33,17 +33,13 @@ struct TimeoutsCommand: ParsableCommand {
         }
     }
 
-    @OptionGroup var targets: TargetOptions
-    @OptionGroup var observation: ObserveOptions
+    @OptionGroup var generator: GeneratorOptions
 
     @Option(name: .customLong("of"), help: "client-fin, server-fin, rst or udp.")
     var groups: [Group] = []
 
     @Option(help: "Flows of each group.")
     var flows = 1000
-
-    @Option(help: "Source addresses: a prefix of this host's own.")
-    var sources: String?
 
     @Option(help: "How long to wait for a group to go.")
     var atMost = "5m"
@@ -58,23 +54,18 @@ struct TimeoutsCommand: ParsableCommand {
     }
 
     mutating func run() throws {
-        let (target, permit) = try targets.approved()
-        guard let patience = QuantityText.seconds(atMost), patience > 0 else {
-            throw Failure(code: .usage, text: "--at-most: found '\(atMost)', expected 5m")
-        }
-        guard var probe = try observation.probe() else {
+        let (target, permit) = try generator.targets.approved()
+        let patience = try OptionValue.seconds("--at-most", atMost)
+        guard var probe = try generator.observation.probe() else {
             throw Failure(
                 code: .environment, text: "no table to watch; name one: --observe netns:NAME")
         }
-        guard let interruption = Interruption() else {
-            throw Failure(
-                code: .environment, text: "no descriptor left; raise the limit: ulimit -n")
-        }
+        let interruption = try GeneratorOptions.interruption()
         for group in groups.isEmpty ? Group.allCases : groups {
             let plan = try plan(group, target)
             let fit = try measure(plan, permit, &probe, patience, interruption, collects: true)
             guard let fit else {
-                Output.line(
+                try Output.line(
                     "\(group.rawValue): no timeout found within \(atMost); is the table watched the "
                         + "one the flows pass?")
                 continue
@@ -89,7 +80,7 @@ struct TimeoutsCommand: ParsableCommand {
                     late.map { "; the collector came \(Self.text($0.seconds - fit.seconds)) later" }
                     ?? "; the collector did not come within \(atMost)"
             }
-            Output.line(line)
+            guard try Output.line(line) else { return }
         }
     }
 
@@ -108,8 +99,8 @@ struct TimeoutsCommand: ParsableCommand {
         case .udp: workload.sourcePortCount = (flows + target.count - 1) / target.count
         case .clientFIN: break
         }
-        if let sources { workload.sources = AddressPool.prefix(sources) }
-        return Plan(workloads: [workload], duration: 1_100_000_000)
+        workload.sources = try generator.sourcePool(for: target)
+        return try generator.bounded(Plan(workloads: [workload], duration: 1_100_000_000))
     }
 
     /// Opens the group and watches it go.
@@ -117,16 +108,11 @@ struct TimeoutsCommand: ParsableCommand {
         _ plan: Plan, _ permit: LoadPermit, _ probe: inout HostProbe, _ patience: Double,
         _ interruption: borrowing Interruption, collects: Bool
     ) throws -> DecayFit? {
-        try probe.collect()
-        let background = try probe.sample().count
-        let result: LoadResult
-        do {
-            var run = try LoadRun(
-                plan, processCount: 1, permit: permit, descriptorLimit: DescriptorLimit.raise())
-            result = try run.run(interruption: interruption) { _ in [] }
-        } catch {
-            throw Failure(code: .environment, text: "timeouts: \(error)")
-        }
+        let background = try look(&probe, collects: true)
+        let result = try generator.run(
+            plan, permit, command: "timeouts", processes: 1, interruption: interruption
+        ) { _ in [] }
+        if let failure = GeneratorOptions.incompleteness(result, "the estimate") { throw failure }
         let start = Double(result.origin) / 1e9
         let done = result.flows[0]
         let ended = [
@@ -136,8 +122,7 @@ struct TimeoutsCommand: ParsableCommand {
         var points: [DecayFit.Point] = []
         while true {
             let now = Double(MonotonicClock.now()) / 1e9
-            if collects { try probe.collect() }
-            let count = try probe.sample().count
+            let count = try look(&probe, collects: collects)
             points.append(DecayFit.Point(seconds: now, count: count))
             let isGone = count <= background + (done.started / 100)
             if isGone, let fit = DecayFit(points: points, ended: ended, background: background) {
@@ -148,6 +133,16 @@ struct TimeoutsCommand: ParsableCommand {
                 throw Failure(code: .interrupted, text: "interrupted; the result is partial")
             }
             MonotonicClock.sleep(until: MonotonicClock.now() + 250_000_000)
+        }
+    }
+
+    /// How many entries there are; `collects` removes those that have expired first.
+    private func look(_ probe: inout HostProbe, collects: Bool) throws(Failure) -> Int {
+        do throws(ProbeError) {
+            if collects { try probe.collect() }
+            return try probe.sample().count
+        } catch {
+            throw Failure(code: .environment, text: "timeouts: \(error)")
         }
     }
 

@@ -111,36 +111,50 @@ final class NATBench {
         node.routing.ingress(of: packet.tuple.source, packet.tuple.family)
     }
 
-    /// A packet held at the end of FORWARD or before INPUT, as in a queue.
+    /// Where a packet is held while others pass.
+    enum Place: CaseIterable {
+        /// At the end of FORWARD, or before INPUT, as in a queue.
+        case beforeLastHook
+        /// At the last hook behind source translation, where no rule can hold one.
+        case beforeConfirmation
+    }
+
+    /// A packet that is held.
     struct Held {
+        let place: Place
         var packet: Packet
         fileprivate var arrived: Packet
         fileprivate var bytes: [UInt8]
         fileprivate var layout: PacketLayout
     }
 
-    /// Takes a packet up to where a new connection waits for its confirmation.
-    func hold(_ bytes: [UInt8]) throws -> Held {
+    /// Takes a packet up to `place`: its new connection is not in the table yet.
+    func hold(_ bytes: [UInt8], _ place: Place = .beforeLastHook) throws -> Held {
         var layout = PacketLayout()
         var packet = try Packet(parsing: bytes.span, verifiesChecksum: true, layout: &layout)
         packet.inInterface = ingress(of: packet)
         let arrived = packet
-        let end = node.begin(&packet, at: node.moment(now))
+        var end = node.begin(&packet, at: now)
+        if end == nil, place == .beforeConfirmation {
+            end = node.reachConfirmation(&packet, at: now)
+        }
         #expect(end == nil, "the packet should wait")
-        return Held(packet: packet, arrived: arrived, bytes: bytes, layout: layout)
+        return Held(
+            place: place, packet: packet, arrived: arrived, bytes: bytes, layout: layout)
     }
 
-    /// Takes a held packet through its last hook.
+    /// Takes a held packet through the rest of its way.
     ///
-    /// Returns it as it leaves, or why it does not.
+    /// Returns it as it leaves, or as a socket here is handed it, or why neither happens.
     func release(
         _ held: Held, at location: SourceLocation = #_sourceLocation
     ) -> String {
         node.journal.clear()
         var packet = held.packet
-        let end = node.finish(&packet, at: node.moment(now))
-        node.letGo(&packet)
-        guard end.verdict == .forwarded else { return end.reason?.rawValue ?? end.verdict.rawValue }
+        let end =
+            held.place == .beforeLastHook
+            ? node.finish(&packet, at: now) : node.confirmAndLeave(&packet, at: now)
+        if let reason = end.reason { return reason.rawValue }
         var bytes = held.bytes
         PacketRewriter.apply(from: held.arrived, to: packet, held.layout, bytes: &bytes)
         PacketCheck.expectGoodChecksums(bytes, from: held.bytes, location)

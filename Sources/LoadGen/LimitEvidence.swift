@@ -1,0 +1,111 @@
+internal import LinuxCalls
+
+/// What gives in first.
+public enum LoadLimit: String, Sendable, CaseIterable {
+    case tableMaximum = "the table's maximum"
+    case chainLength = "the length of the table's chains"
+    case natPorts = "ports for translation"
+    case descriptors = "the generator's descriptors"
+    case ports = "the generator's source ports"
+    case memory = "memory"
+    case refused = "the target refuses connections"
+    case ownTable = "this machine's own table, or a rule of it"
+    case backlog = "the target's listen queue"
+    case processor = "processor time"
+    case unknown = "something that leaves no trace here"
+}
+
+/// What was seen while a level was tried and did not stand.
+public struct LimitEvidence: Sendable {
+    public var level = 0
+    public var standing = 0
+    /// The table watched, before and after.
+    public var before: HostSample?
+    public var after: HostSample?
+    /// What the flows did meanwhile.
+    public var flows = FlowCounts()
+
+    public init() {}
+
+    private func moved(_ name: String) -> Int {
+        guard let before, let after else { return 0 }
+        return after.change(name, since: before)
+    }
+
+    private func count(where matches: (FailureCount) -> Bool) -> Int {
+        flows.failures.filter(matches).reduce(0) { $0 + $1.count }
+    }
+
+    /// Which limit it was: explicit errors first, then what the table says, then what is left.
+    public var limit: LoadLimit {
+        if flows.droppedStarts > 0 || count(where: { $0.failure.isOutOfDescriptors }) > 0 {
+            return .descriptors
+        }
+        if count(where: { $0.failure.isOutOfPorts }) > 0 { return .ports }
+        if count(where: { $0.failure.isOutOfMemory }) > 0 { return .memory }
+        if count(where: { $0.failure.isForbidden }) > 0 {
+            // The table watched may be this machine's own: full, it refuses what is sent.
+            if let after, after.limit > 0, after.count >= after.limit { return .tableMaximum }
+            return .ownTable
+        }
+        if count(where: { $0.failure.isRefused }) > 0 { return .refused }
+        if moved("drop") > 0, let after, after.count >= after.limit, after.limit > 0 {
+            return .tableMaximum
+        }
+        if moved("chaintoolong") > 0 { return .chainLength }
+        if moved("insert_failed") > 0 { return .natPorts }
+        if let before, let after {
+            if after.listenOverflows > before.listenOverflows { return .backlog }
+            if after.processor.busyPercent(since: before.processor) >= 95 { return .processor }
+        }
+        return .unknown
+    }
+
+    /// What shows it, a sentence a line; `noun` is what was counted.
+    public func lines(of noun: String = "connections") -> [String] {
+        var lines = ["\(standing) of \(level) \(noun) stood"]
+        if let after {
+            lines.append("the table held \(after.count) entries of at most \(after.limit)")
+        }
+        if let before, let after {
+            let moved = after.changes(since: before).map { "\($0.name)+\($0.count)" }
+            lines.append(
+                moved.isEmpty
+                    ? "no counter of the table moved" : "counters: " + moved.joined(separator: " "))
+            let logged = (after.tableFullLines ?? 0) - (before.tableFullLines ?? 0)
+            if logged > 0 { lines.append("the kernel's log said 'table full' \(logged) times") }
+            let overflows = after.listenOverflows - before.listenOverflows
+            if overflows > 0 { lines.append("\(overflows) connections found a full listen queue") }
+            lines.append(
+                "processors were busy \(after.processor.busyPercent(since: before.processor)) % of "
+                    + "the time")
+        }
+        if flows.droppedStarts > 0 {
+            lines.append("\(flows.droppedStarts) starts found no free descriptor")
+        }
+        for failure in flows.failures { lines.append("\(failure.count) × \(failure.text)") }
+        if flows.retransmitted.contains(where: { $0 > 0 }) {
+            lines.append(
+                "SYNs sent again: \(flows.retransmitted[0]) once, \(flows.retransmitted[1]) twice, "
+                    + "\(flows.retransmitted[2]) more often")
+        }
+        return lines
+    }
+
+    /// What would move the limit.
+    public var remedy: String {
+        switch limit {
+        case .tableMaximum: "raise net.netfilter.nf_conntrack_max, or let entries time out sooner"
+        case .chainLength: "raise net.netfilter.nf_conntrack_buckets"
+        case .natPorts: "translate to more addresses, or spread over more destinations"
+        case .descriptors: "more --processes, or a higher limit: ulimit -n"
+        case .ports: "more source addresses (--sources), or more target ports"
+        case .memory: "see net.ipv4.tcp_mem, and free memory"
+        case .refused: "start what should listen there: ctlab sink --tcp PORT"
+        case .ownTable: "see nft list ruleset, and ctlab observe on this machine"
+        case .backlog: "raise net.core.somaxconn at the target, and its program's backlog"
+        case .processor: "a faster machine, or a lower --rate"
+        case .unknown: "watch the host that tracks: --observe netns:NAME"
+        }
+    }
+}

@@ -1,0 +1,159 @@
+import ArgumentParser
+import Foundation
+import LinuxCalls
+import LoadGen
+import Scenario
+
+/// What every command that loads a host takes: whom, from where, watched how, with how much.
+struct GeneratorOptions: ParsableArguments {
+    @OptionGroup var targets: TargetOptions
+    @OptionGroup var observation: ObserveOptions
+
+    @Option(
+        help: ArgumentHelp(
+            "What stops the run when it fails: tcp, tcp:HOST:PORT, http://HOST/PATH or none.",
+            discussion: """
+                Asked once a second. By default tcp, the target's own port, for hosts beyond this \
+                machine, and none here.
+                """))
+    var health: String?
+
+    @Option(help: "How often in a row the health probe fails before the run stops.")
+    var healthFailures: Int?
+
+    @Option(help: "Source addresses: a prefix of this host's own.")
+    var sources: String?
+
+    @Option(help: "Worker processes; by default as many as the connections need.")
+    var processes: Int?
+
+    @Option(help: "Descriptors a worker process may have, if fewer than the system allows.")
+    var descriptors: Int?
+
+    func validate() throws {
+        if let processes, !(1...1024).contains(processes) {
+            throw ValidationError("--processes: found \(processes), expected 1 to 1024")
+        }
+        if let descriptors, descriptors <= LoadRun.spareDescriptors {
+            throw ValidationError(
+                "--descriptors: found \(descriptors), expected more than "
+                    + "\(LoadRun.spareDescriptors), which a process needs for itself")
+        }
+        if let healthFailures, healthFailures < 1 {
+            throw ValidationError("--health-failures: found \(healthFailures), expected 1 or more")
+        }
+    }
+
+    /// The addresses of `--sources`, which are of the target's family.
+    func sourcePool(for target: TargetPool) throws -> AddressPool? {
+        guard let sources else { return nil }
+        let pool = try OptionValue.read(
+            "--sources", sources, expected: "an address or a prefix", AddressPool.prefix)
+        guard pool.family == target.addresses.family else {
+            throw Failure(
+                code: .usage,
+                text: "--sources: found '\(sources)', expected addresses of the target's family")
+        }
+        return pool
+    }
+
+    /// The plan, within the bounds every run keeps.
+    func bounded(_ plan: Plan) throws -> Plan {
+        let breaches = LoadLimits().breaches(of: plan)
+        guard breaches.isEmpty else {
+            throw Failure(code: .usage, text: breaches.joined(separator: "\n"))
+        }
+        return plan
+    }
+
+    /// Descriptors each worker process may have.
+    func descriptorLimit() -> Int { min(DescriptorLimit.raise(), descriptors ?? Int.max) }
+
+    /// How many processes `plan` takes, unless the options say so.
+    func processCount(for plan: Plan) -> Int {
+        processes ?? LoadRun.processCount(for: plan, descriptorLimit: descriptorLimit())
+    }
+
+    /// Carries `plan` out; failures speak in the name of `command`.
+    ///
+    /// - Parameters:
+    ///   - processes: How many processes; by default as `processCount` says.
+    ///   - tolerated: Health questions that may fail in a row, unless the options say so.
+    ///   - turn: Called a hundred times a second, with the run's start on the monotonic clock.
+    ///   - tick: Told once a second; says what is wanted.
+    func run(
+        _ plan: Plan, _ permit: LoadPermit, command: String, processes standard: Int? = nil,
+        tolerated: Int = 3, interruption: borrowing Interruption,
+        turn: (_ origin: UInt64) -> Void = { _ in }, tick: (LoadTick) -> [LoadWish]
+    ) throws(Failure) -> LoadResult {
+        let limit = descriptorLimit()
+        let count = standard ?? processCount(for: plan)
+        do throws(LoadError) {
+            var run = try LoadRun(
+                plan, processCount: count, permit: permit, descriptorLimit: limit,
+                health: try healthProbe(plan, tolerated))
+            let origin = run.origin
+            return try run.run(interruption: interruption, turn: { turn(origin) }, tick: tick)
+        } catch {
+            let code: ExitStatus =
+                switch error {
+                case .killed: .interrupted
+                case .notPermitted: .usage
+                case .call, .environment: .environment
+                }
+            throw Failure(code: code, text: "\(command): \(error)")
+        }
+    }
+
+    /// The signals of a run.
+    static func interruption() throws(Failure) -> Interruption {
+        if let interruption = Interruption() { return interruption }
+        throw Failure(code: .environment, text: "no descriptor left; raise the limit: ulimit -n")
+    }
+
+    /// Why a result is not whole, if it is not; `what` is partial then.
+    static func incompleteness(_ result: LoadResult, _ what: String) -> Failure? {
+        if !result.lostProcesses.isEmpty {
+            return Failure(
+                code: .failed,
+                text: result.lostProcesses.joined(separator: "; ") + "; \(what) is partial")
+        }
+        if let reason = result.healthFailure {
+            return Failure(
+                code: .interrupted, text: "\(reason); the run was stopped, and \(what) is partial")
+        }
+        guard result.wasInterrupted else { return nil }
+        return Failure(code: .interrupted, text: "interrupted; \(what) is partial")
+    }
+
+    // MARK: Health
+
+    private func healthProbe(_ plan: Plan, _ tolerated: Int) throws(LoadError) -> HealthProbe? {
+        guard let question = try question(plan) else { return nil }
+        do throws(SystemCallError) {
+            return try HealthProbe(question, failures: healthFailures ?? tolerated)
+        } catch {
+            throw .call(error)
+        }
+    }
+
+    private func question(_ plan: Plan) throws(LoadError) -> HealthProbe.Question? {
+        let own = plan.workloads.first { $0.transport == .tcp }?.target.destination(0)
+        guard let health else {
+            let isOurs = plan.workloads.allSatisfy {
+                AddressClass($0.target.addresses.family, $0.target.addresses.first) == .loopback
+            }
+            return isOurs || targets.isInLab ? nil : own.map { .connect($0) }
+        }
+        if health == "none" { return nil }
+        if health.hasPrefix("http://") || health.hasPrefix("https://") { return .get(url: health) }
+        if health == "tcp", let own { return .connect(own) }
+        let refusal = LoadError.environment(
+            "--health: found '\(health)'",
+            remedy: "expected tcp for TCP targets, tcp:HOST:PORT, http://HOST/PATH or none")
+        guard health.hasPrefix("tcp:"), let words = try? TargetText(String(health.dropFirst(4))),
+            words.prefixLength == nil, let all = try? words.resolve().all, let first = all.first
+        else { throw refusal }
+        return .connect(SocketAddress(first.0, first.1, port: words.firstPort))
+    }
+}
