@@ -30,7 +30,7 @@ private enum ShortScenario {
             flow: { request: 0B, response: 0B, close: rst }
         """
 
-    static func write(in scratch: Scratch) throws -> String {
+    static func write(in scratch: borrowing Scratch) throws -> String {
         try scratch.file("short.yaml", Data(text.utf8))
     }
 }

@@ -55,7 +55,7 @@ import Testing
                 [
                     "short.rate=100k/s", "clients.addresses=[198.18.0.1]",
                     "web.addresses=[198.18.128.1]",
-                ], "which needs 6100000 source ports at once, expected at most 28232"
+                ], "which needs 6000000 source ports at once, expected at most 28232"
             ),
             (["gw.sysctl.nf_conntrack_dccp_loose=1"], "expected a setting of Linux 6.18"),
             (["duration=60"], "expected a duration with its unit"),
@@ -71,7 +71,7 @@ import Testing
     @Test("--events out of its range is refused")
     func refusesEvents() throws {
         let run = try Command.run([
-            "run", "scenarios/udp-sticky.yaml", "--out", "/nowhere", "--events", "-1",
+            "run", "scenarios/udp-sticky.yaml", "--out", "/nowhere", "--events=-1",
         ])
         #expect(run.status == 2)
         #expect(run.error.contains("expected a number from 0 to 10000000"), "\(run.error)")

@@ -288,7 +288,8 @@ import Testing
             name: "answers to members that share their addresses",
             text: changing(
                 "clients:",
-                to: "clients: { replicas: 3, same_addresses: true, addresses: [198.18.0.1] }"),
+                to: "clients: { replicas: 3, same_addresses: true, addresses: [198.18.0.1] }")
+                + "workloads: { w: { from: clients, to: web:443/tcp, rate: 10/s } }\n",
             wanted: [
                 "f.yaml:13:14: found answers to 'clients', whose members share their addresses, "
                     + "expected UDP with 'response: 0B': a route leads to one of the members alone"

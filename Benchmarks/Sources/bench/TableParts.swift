@@ -156,16 +156,20 @@ func masqueraded() {
     report("new connection with masquerade, whole path, 0.1–0.6 M live", figure, "ns", bar: 450)
 }
 
-/// Bytes a connection costs, TCP state and buckets included.
+/// Bytes a connection costs, TCP state and buckets included, in a table with as many buckets as
+/// connections.
+func bytesPerConnection(_ family: Family, count: UInt32) -> Double {
+    var node = gateway(count)
+    var feeder = Feeder(.oneAtATime)
+    feeder.track(count, by: &node, at: .start, expecting: .new) { Flows.opening($0, family) }
+    return Double(node.tableByteCount) / Double(node.count)
+}
+
 func bytesEach() {
     for (family, name, bar) in [(Family.ipv4, "IPv4", 144.0), (.ipv6, "IPv6", 208)] {
-        var node = gateway(million)
-        var feeder = Feeder(.oneAtATime)
-        feeder.track(million, by: &node, at: .start, expecting: .new) {
-            Flows.opening($0, family)
-        }
-        let bytes = Double(node.tableByteCount) / Double(node.count)
-        report("bytes per \(name) connection, buckets = connections", bytes, "B", bar: bar)
+        report(
+            "bytes per \(name) connection, buckets = connections",
+            bytesPerConnection(family, count: million), "B", bar: bar)
     }
 }
 

@@ -5,6 +5,8 @@
 #include <stddef.h>
 #include <sys/mman.h>
 
+#include "CWideHash.h"
+
 // Asks for the cache line that holds `address`; any address is safe.
 static inline void ctlab_prefetch(const void *address) { __builtin_prefetch(address, 1, 3); }
 

@@ -13,73 +13,33 @@ extension Node {
     mutating func track(_ packet: inout Packet, at now: Moment) -> DropReason? {
         packet.template.isPast = true
         guard packet.connection == .none, packet.info != .untracked else { return nil }
+        if !packet.health.isDisjoint(with: [.laterFragment, .noTuple]) || packet.tuple.hasIdentifier
+        {
+            guard isTrackable(&packet, at: now) else { return nil }
+        }
         let zones = packet.template.zones
-        if packet.health.contains(.laterFragment) {
-            refuse(&packet, counting: \.invalid, nil, at: now)
-            return nil
-        }
-        if packet.tuple.hasIdentifier {
-            let isOwn = packet.health.contains(.local)
-            let verifies = settings.verifiesChecksums && !isOwn
-            switch ICMPTracker.check(packet, verifiesChecksum: verifies) {
-            case .message: break
-            case .untracked:
-                packet.info = .untracked
-                return nil
-            case .invalid(let remark):
-                refuse(&packet, counting: \.error, remark, at: now)
-                return nil
-            case .error:
-                relate(&packet, at: now)
-                return nil
-            }
-        }
-        guard !packet.health.contains(.noTuple) else {
-            refuse(&packet, counting: \.invalid, nil, at: now)
-            return nil
-        }
+        if packet.knownHash == 0, isLikelyNew(packet) { fetchBothChains(&packet) }
         // A SYN that reopens a closed connection removes it and comes here a second time; what it
         // then makes is new, so there is no third.
         while true {
-            var isNew = false
             let walked = table.linksWalked
             let (found, hash) = table.find(
                 packet.tuple, zones, namespace, knownHash: packet.knownHash, at: now)
             if table.journal.explains { explainLookup(packet.tuple, hash, found, walked, at: now) }
+            followsNewcomer = found == nil
             if let found {
                 packet.connection = found.slot
                 packet.info = info(of: found)
                 table.retain(found.slot)
             } else {
-                guard let reply = packet.tuple.inverted else {
-                    refuse(&packet, counting: \.invalid, nil, at: now)
-                    return nil
-                }
-                if packet.knownReplyHash == 0 {
-                    // The wait for the other chain's head passes while the connection is made.
-                    packet.knownReplyHash = table.fetchAhead(reply, namespace)
-                }
-                let made = table.create(
-                    packet.tuple, reply: reply, hash: hash, zones, namespace, at: now)
-                guard let made else {
-                    table.count(\.drop, namespace)
-                    kernelLog.tableFull(at: now.instant)
-                    if table.journal.explains { table.journal.steps.append(.tableFull) }
-                    return .tableFull
-                }
-                packet.connection = made
-                packet.info = .new
-                isNew = true
-                if let helper = packet.template.helper,
-                    helper.protocolNumber == packet.tuple.protocolNumber
-                {
-                    table.setHelper(helper, made)
-                }
-                if table.journal.explains { explainCreation(packet.tuple, hash) }
-                if !table.expectations.isEmpty, fulfilExpectation(packet, made, at: now) {
-                    packet.info = .related
+                switch begin(&packet, hash, zones, at: now) {
+                case .begun: break
+                case .refused: return nil
+                case .tableFull: return .tableFull
                 }
             }
+            let isNew = found == nil
+            if followPlain(packet, isNew: isNew, at: now) { return nil }
             let direction = packet.info.direction ?? .original
             let before = table.journal.explains ? table.states[packet.connection] : nil
             let result = table.follow(
@@ -94,6 +54,128 @@ extension Node {
             act(on: result, &packet, direction, at: now)
             return nil
         }
+    }
+
+    /// Looks at packets that may have no place in the table: fragments, broken headers, and all of
+    /// ICMP, whose errors belong to other packets' connections.
+    ///
+    /// Returns false for a packet that has been dealt with.
+    @inline(never)
+    private mutating func isTrackable(_ packet: inout Packet, at now: Moment) -> Bool {
+        if packet.health.contains(.laterFragment) {
+            refuse(&packet, counting: \.invalid, nil, at: now)
+            return false
+        }
+        if packet.tuple.hasIdentifier {
+            let isOwn = packet.health.contains(.local)
+            let verifies = settings.verifiesChecksums && !isOwn
+            switch ICMPTracker.check(packet, verifiesChecksum: verifies) {
+            case .message: break
+            case .untracked:
+                packet.info = .untracked
+                return false
+            case .invalid(let remark):
+                refuse(&packet, counting: \.error, remark, at: now)
+                return false
+            case .error:
+                relate(&packet, at: now)
+                return false
+            }
+        }
+        guard !packet.health.contains(.noTuple) else {
+            refuse(&packet, counting: \.invalid, nil, at: now)
+            return false
+        }
+        return true
+    }
+
+    /// Follows a datagram of a connection without extras, the commonest packet of all: it gives the
+    /// connection new life and changes little else.
+    ///
+    /// Returns false where the packet has to go the long way, through `follow` and `act`.
+    @inline(__always)
+    private mutating func followPlain(_ packet: Packet, isNew: Bool, at now: Moment) -> Bool {
+        let slot = packet.connection
+        guard packet.tuple.protocolNumber == IPProtocol.udp,
+            table.records[slot].extensionIndex == UInt32.max, !table.journal.explains
+        else { return false }
+        let status = table.records[slot].status
+        let phase = UDPTracker.phase(
+            &table.states[slot], packet, isNew: isNew, status: status, settings: settings,
+            at: now.tick)
+        switch phase {
+        case .defective: return false
+        case .exchange: table.refresh(slot, settings.udp, at: now)
+        case .stream:
+            if !status.contains(.natClash) { table.assure(slot) }
+            table.refresh(slot, settings.udpStream, at: now)
+        }
+        if packet.info == .establishedReply { table.markReplied(slot) }
+        return true
+    }
+
+    /// A guess that costs little when it is wrong: newcomers come in runs.
+    @inline(__always)
+    private func isLikelyNew(_ packet: Packet) -> Bool {
+        guard packet.tuple.protocolNumber == IPProtocol.tcp else { return followsNewcomer }
+        return packet.tcp.flags.intersection([.syn, .ack]) == .syn
+    }
+
+    /// Sets out for the heads of both chains a newcomer is linked into, so that the waits for memory
+    /// pass together.
+    @inline(__always)
+    private mutating func fetchBothChains(_ packet: inout Packet) {
+        let reply = packet.tuple.inverted ?? packet.tuple
+        packet.knownHash = table.fetchAhead(packet.tuple, namespace)
+        packet.knownReplyHash = table.fetchAhead(reply, namespace)
+    }
+
+    /// How many connections ahead the place of a new one is fetched.
+    private static var placesAhead: Int { 3 }
+
+    private enum Beginning {
+        case begun
+        /// The packet goes on without a connection.
+        case refused
+        case tableFull
+    }
+
+    /// Makes a connection for a packet whose tuple is in no entry.
+    @inline(never)
+    private mutating func begin(
+        _ packet: inout Packet, _ hash: UInt32, _ zones: ZonePair, at now: Moment
+    ) -> Beginning {
+        guard let reply = packet.tuple.inverted else {
+            refuse(&packet, counting: \.invalid, nil, at: now)
+            return .refused
+        }
+        if packet.knownReplyHash == 0 {
+            // The wait for the other chain's head passes while the connection is made.
+            packet.knownReplyHash = table.fetchAhead(reply, namespace)
+        }
+        table.fetchPlace(after: Self.placesAhead)
+        let made = table.create(
+            packet.tuple, reply: reply, hash: hash, replyHash: packet.knownReplyHash, zones,
+            namespace, at: now)
+        guard let made else {
+            table.count(\.drop, namespace)
+            kernelLog.tableFull(at: now.instant)
+            if table.journal.explains { table.journal.steps.append(.tableFull) }
+            return .tableFull
+        }
+        packet.connection = made
+        packet.info = .new
+        if let helper = packet.template.helper,
+            helper.protocolNumber == packet.tuple.protocolNumber
+        {
+            table.setHelper(helper, made)
+        }
+        if table.recentSource != nil { table.foreseeMapping(of: made) }
+        if table.journal.explains { explainCreation(packet.tuple, hash) }
+        if !table.expectations.isEmpty, fulfilExpectation(packet, made, at: now) {
+            packet.info = .related
+        }
+        return .begun
     }
 
     /// Carries out what the tracker decided.
@@ -124,6 +206,7 @@ extension Node {
     }
 
     /// What a packet is to a connection found: spec table.md §7.1.
+    @inline(__always)
     private func info(of found: ConnectionTable.Found) -> ConntrackInfo {
         if found.direction == .reply { return .establishedReply }
         let status = table.records[found.slot].status
@@ -204,25 +287,31 @@ extension Node {
         {
             return reason
         }
-        if packet.info.direction == .original,
-            !table.records[packet.connection].status.contains(.confirmed)
+        if !status.contains(.confirmed), packet.info.direction == .original,
+            let reason = enter(&packet, at: now)
         {
-            let outcome = table.confirm(
-                packet.connection, allowsClash: Trackers.allowsClash(packet.tuple),
-                knownReplyHash: packet.knownReplyHash, at: now)
-            if table.journal.explains { table.journal.steps.append(.confirmed(outcome)) }
-            switch outcome {
-            case .inserted, .insertedReplyOnly: break
-            case .merged(let winner): packet.connection = winner
-            case .chainTooLong: return .chainTooLong
-            case .dying: return .insertFailed
-            case .clash:
-                // Else somebody took the tuple while this packet was on its way.
-                if packet.lacksPort { table.searches.refusals &+= 1 }
-                return .insertFailed
-            }
+            return reason
         }
         table.deliverEvents(packet.connection, at: now)
         return nil
+    }
+
+    /// Enters the packet's connection into the table.
+    private mutating func enter(_ packet: inout Packet, at now: Moment) -> DropReason? {
+        let outcome = table.confirm(
+            packet.connection, allowsClash: Trackers.allowsClash(packet.tuple), at: now)
+        if table.journal.explains { table.journal.steps.append(.confirmed(outcome)) }
+        switch outcome {
+        case .inserted, .insertedReplyOnly: return nil
+        case .merged(let winner):
+            packet.connection = winner
+            return nil
+        case .chainTooLong: return .chainTooLong
+        case .dying: return .insertFailed
+        case .clash:
+            // Else somebody took the tuple while this packet was on its way.
+            if packet.lacksPort { table.searches.refusals &+= 1 }
+            return .insertFailed
+        }
     }
 }

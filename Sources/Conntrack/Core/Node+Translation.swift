@@ -26,8 +26,12 @@ extension Node {
             table.delete(packet.connection, at: now)
             return PathEnd(.dropped, .nat)
         }
+        guard NAT.wantsTranslation(table.records[packet.connection].status, direction, kind) else {
+            return nil
+        }
         let before = packet.tuple
-        let mayPass = NAT.translate(&packet, direction, kind, in: table)
+        let target = table.tuple(of: packet.connection, direction.opposite).inverted
+        let mayPass = NAT.translate(&packet, kind, into: target ?? before)
         if table.journal.explains, before != packet.tuple {
             table.journal.steps.append(.translated(before, into: packet.tuple))
         }
@@ -63,7 +67,7 @@ extension Node {
             }
         }
         packet.lacksPort = map(
-            slot, NAT.nullRange(slot, kind, in: table), kind, nil, at: now)
+            slot, NAT.nullRange(table.tuple(of: slot, .reply), kind), kind, nil, at: now)
         return nil
     }
 
@@ -136,6 +140,10 @@ extension Node {
     }
 
     private func ipv4SourceAddress(on interface: InterfaceIndex, for tuple: Tuple) -> Address? {
+        let place = routing.ipv4[tuple.destination.ipv4]
+        if place.destination == .interface(interface), place.preferredSource != 0 {
+            return Address(ipv4: place.preferredSource)
+        }
         for prefix in configuration.interfaces[Int(interface.raw)].addresses
         where prefix.family == .ipv4 && prefix.contains(tuple.destination, .ipv4) {
             return prefix.address

@@ -34,6 +34,8 @@ public struct Node: ~Copyable {
     var plan: PathPlan
     /// Where in the table's list the timeout policies of the ruleset begin.
     private var firstTimeoutPolicy: UInt32 = 0
+    /// The packet before this one was in no entry.
+    var followsNewcomer = false
     var effects = RuleEffects()
     var transit = PacketInTransit()
     var payload = PayloadInTransit()
@@ -97,6 +99,7 @@ public struct Node: ~Copyable {
         self.ruleset.learn(configuration.interfaces)
         configuration.ruleset = ruleset
         plan = Self.plan(ruleset, configuration.tracking)
+        table.recentSource = nil
         addTimeoutPolicies()
         for (family, was) in zip(Family.allCases, tracked) where !was && isTracking(family) {
             table.forgetWindows(family, namespace)
@@ -132,7 +135,7 @@ public struct Node: ~Copyable {
         if sysctl.accounting { parts.insert(.accounting) }
         if sysctl.timestamp { parts.insert(.timestamp) }
         if sysctl.events == 1 || (sysctl.events == 2 && isListening) { parts.insert(.events) }
-        table.namespaces[Int(namespace.raw)].extensionParts = parts
+        table.namespaces[namespace].extensionParts = parts
     }
 
     /// The ports a search for a free one begins at instead of at random, while they are set.
@@ -152,9 +155,9 @@ public struct Node: ~Copyable {
         _modify { yield &table.journal }
     }
 
-    public var counters: Counters { table.namespaces[Int(namespace.raw)].counters }
-    public var count: UInt32 { table.namespaces[Int(namespace.raw)].count }
-    public var peakCount: UInt32 { table.namespaces[Int(namespace.raw)].peakCount }
+    public var counters: Counters { table.namespaces[namespace].counters }
+    public var count: UInt32 { table.namespaces[namespace].count }
+    public var peakCount: UInt32 { table.namespaces[namespace].peakCount }
     public var tableByteCount: Int { table.byteCount }
 
     /// The table in the order of `conntrack -L`; evicts expired connections as a dump does.
@@ -247,6 +250,7 @@ public struct Node: ~Copyable {
 
     /// The packet's hold on its connection ends with its way, and so do the hashes noted for it:
     /// elsewhere it may have another tuple.
+    @inline(__always)
     mutating func letGo(_ packet: inout Packet) {
         packet.knownHash = 0
         packet.knownReplyHash = 0

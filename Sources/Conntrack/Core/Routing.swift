@@ -26,24 +26,20 @@ struct Routing: Sendable {
         }
     }
 
-    /// A route in the form most packets need: no 128-bit arithmetic.
-    private struct IPv4Route {
-        var network: UInt32
-        var mask: UInt32
-        var interface: InterfaceIndex
-    }
-
-    /// All routes, longest prefix first, and the IPv4 ones among them.
+    /// All routes, longest prefix first.
     private var routes: [Route] = []
-    private var ipv4Routes: [IPv4Route] = []
     private var localAddresses: [Prefix] = []
-    private var ipv4LocalAddresses: [UInt32] = []
     private var broadcasts: [UInt32] = []
+    /// The answers for all of IPv4, found out beforehand.
+    private(set) var ipv4: IPv4Map
     private var defaultInterface: InterfaceIndex = .none
     /// The interface named `lo`, if the node has one.
     private var loopback: InterfaceIndex = .none
 
     init(_ interfaces: [Interface]) {
+        ipv4 = IPv4Map(edges: []) { _ in
+            IPv4Map.Place(destination: .none, isBroadcast: false, preferredSource: 0)
+        }
         var prefixes: [(prefix: Prefix, interface: InterfaceIndex)] = []
         for (position, interface) in interfaces.enumerated() {
             let index = InterfaceIndex(UInt8(truncatingIfNeeded: position))
@@ -65,10 +61,34 @@ struct Routing: Sendable {
         routes = prefixes.enumerated().sorted {
             ($1.element.prefix.length, $0.offset) < ($0.element.prefix.length, $1.offset)
         }.map { Route($0.element.prefix, $0.element.interface) }
-        ipv4Routes = routes.filter { $0.family == .ipv4 }.map {
-            IPv4Route(network: $0.network.ipv4, mask: $0.mask.ipv4, interface: $0.interface)
+        ipv4 = mapped(interfaces)
+    }
+
+    private func mapped(_ interfaces: [Interface]) -> IPv4Map {
+        var edges = broadcasts.flatMap { [$0, $0 &+ 1] }
+        edges += localAddresses.filter { $0.family == .ipv4 }.flatMap {
+            [$0.address.ipv4, $0.address.ipv4 &+ 1]
         }
-        ipv4LocalAddresses = localAddresses.filter { $0.family == .ipv4 }.map(\.address.ipv4)
+        edges += routes.filter { $0.family == .ipv4 }.flatMap {
+            [$0.network.ipv4, ($0.network.ipv4 | ~$0.mask.ipv4) &+ 1]
+        }
+        return IPv4Map(edges: edges) { address in
+            let isBroadcast = broadcasts.contains(address)
+            let destination =
+                isBroadcast ? .local : unicast(Address(ipv4: address), .ipv4)
+            var source: UInt32 = 0
+            if case .interface(let index) = destination {
+                source = Self.preferredSource(interfaces[Int(index.raw)], to: address)
+            }
+            return IPv4Map.Place(
+                destination: destination, isBroadcast: isBroadcast, preferredSource: source)
+        }
+    }
+
+    private static func preferredSource(_ interface: Interface, to destination: UInt32) -> UInt32 {
+        let own = interface.addresses.filter { $0.family == .ipv4 }
+        let near = own.first { $0.contains(Address(ipv4: destination), .ipv4) }
+        return (near ?? own.first)?.address.ipv4 ?? 0
     }
 
     /// The interface a packet with this source comes in by, where nothing else says so.
@@ -96,7 +116,7 @@ struct Routing: Sendable {
     func isGroup(_ address: Address, _ family: Family) -> Bool {
         family == .ipv4
             ? address.ipv4 >> 28 == 0xe || address.ipv4 == UInt32.max
-                || Self.contains(broadcasts, address.ipv4)
+                || ipv4[address.ipv4].isBroadcast
             : address.high >> 56 == 0xff
     }
 
@@ -116,9 +136,8 @@ struct Routing: Sendable {
         if source >> 24 == 127 || target >> 24 == 127 { return .martian }
         if target >> 28 == 0xe { return .none }  // No group has been joined.
         // The node's own addresses as a source pass, as with accept_local = 1: docs/deviations.md.
-        if Self.contains(broadcasts, source) { return .martian }
-        if Self.contains(broadcasts, target) { return .local }
-        return unicast(tuple)
+        if ipv4[source].isBroadcast { return .martian }
+        return ipv4[target].destination
     }
 
     private func destinationIPv6(_ tuple: Tuple) -> Destination {
@@ -131,34 +150,20 @@ struct Routing: Sendable {
         if tuple.destination.high >> 54 == linkLocal { return .none }
         if isLocal(tuple.destination, .ipv6) { return .local }
         if tuple.source == .zero || tuple.source.high >> 54 == linkLocal { return .martian }
-        return unicast(tuple)
+        return unicast(tuple.destination, .ipv6)
     }
 
-    private func unicast(_ tuple: Tuple) -> Destination {
-        if isLocal(tuple.destination, tuple.family) { return .local }
-        if let route = route(to: tuple.destination, tuple.family) { return .interface(route) }
+    private func unicast(_ destination: Address, _ family: Family) -> Destination {
+        if isLocal(destination, family) { return .local }
+        if let route = route(to: destination, family) { return .interface(route) }
         return defaultInterface == .none ? .none : .interface(defaultInterface)
     }
 
     private func isLocal(_ address: Address, _ family: Family) -> Bool {
-        if family == .ipv4 { return Self.contains(ipv4LocalAddresses, address.ipv4) }
-        return localAddresses.contains { $0.address == address && $0.family == family }
-    }
-
-    /// `contains` of the library asks through a witness table.
-    @inline(__always)
-    private static func contains(_ addresses: [UInt32], _ wanted: UInt32) -> Bool {
-        for address in addresses where address == wanted { return true }
-        return false
+        localAddresses.contains { $0.address == address && $0.family == family }
     }
 
     private func route(to address: Address, _ family: Family) -> InterfaceIndex? {
-        if family == .ipv4 {
-            for route in ipv4Routes where address.ipv4 & route.mask == route.network {
-                return route.interface
-            }
-            return nil
-        }
         for index in routes.indices
         where routes[index].family == family
             && address.masked(by: routes[index].mask) == routes[index].network

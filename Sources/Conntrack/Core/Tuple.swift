@@ -36,17 +36,19 @@ public struct Tuple: Hashable, Sendable, BitwiseCopyable {
     /// The tuple an answer to this one has, or `nil` for an ICMP type that has no answer.
     ///
     /// Kernel: `nf_ct_invert_tuple()`; spec table.md §2.2.
+    @inline(__always)
     public var inverted: Tuple? {
-        switch protocolNumber {
-        case IPProtocol.icmp where family == .ipv4:
-            return swapped(answering: Self.icmpAnswer(to: icmpType))
-        case IPProtocol.icmpv6 where family == .ipv6:
-            return swapped(answering: Self.icmpv6Answer(to: icmpType))
-        default:
-            return Tuple(
-                family, protocolNumber, source: destination, destinationPart,
-                destination: source, sourcePart)
-        }
+        if hasIdentifier { return answered }
+        return Tuple(
+            family, protocolNumber, source: destination, destinationPart,
+            destination: source, sourcePart)
+    }
+
+    @inline(never)
+    private var answered: Tuple? {
+        swapped(
+            answering: family == .ipv4
+                ? Self.icmpAnswer(to: icmpType) : Self.icmpv6Answer(to: icmpType))
     }
 
     private func swapped(answering type: UInt8?) -> Tuple? {

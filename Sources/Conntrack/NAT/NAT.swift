@@ -43,6 +43,7 @@ enum NAT {
             current, range, kind, slot, in: &table, at: now)
         if chosen != current, let reply = chosen.inverted {
             table.setReply(reply, of: slot)
+            if kind == .source { table.recentSource = (chosen.family, chosen.source) }
             table.records[slot].status.insert(changeBit(kind))
         }
         if kind == .source { table.enterBySource(slot) }
@@ -51,15 +52,8 @@ enum NAT {
     }
 
     /// The mapping of a connection no rule asks to map: its present address, any free port.
-    static func nullRange(_ slot: Slot, _ kind: NATKind, in table: borrowing ConnectionTable)
-        -> NATRange
-    {
-        let reply = table.tuple(of: slot, .reply)
-        var range = NATRange()
-        range.flags = .addresses
-        range.firstAddress = kind == .source ? reply.destination : reply.source
-        range.lastAddress = range.firstAddress
-        return range
+    static func nullRange(_ reply: Tuple, _ kind: NATKind) -> NATRange {
+        NATRange(to: kind == .source ? reply.destination : reply.source)
     }
 
     /// Gives a packet the addresses its connection's mapping asks for at this hook.
@@ -67,17 +61,12 @@ enum NAT {
     /// Returns false if the packet must be dropped.
     ///
     /// Kernel: `nf_nat_packet()`; spec nat.md §1.
-    static func translate(
-        _ packet: inout Packet, _ direction: Direction, _ kind: NATKind,
-        in table: borrowing ConnectionTable
-    ) -> Bool {
-        let status = table.records[packet.connection].status
-        guard status.contains(wantedBit(direction, kind)) else { return true }
-        guard let target = table.tuple(of: packet.connection, direction.opposite).inverted
-        else { return true }
-        guard
-            isWritable(packet, packet.tuple, packet.transportByteCount, kind)
-        else { return false }
+    ///
+    /// `target`: what the other side knows the packet as.
+    static func translate(_ packet: inout Packet, _ kind: NATKind, into target: Tuple) -> Bool {
+        guard isWritable(packet.tuple, packet.transportByteCount, packet.lengthField, kind) else {
+            return false
+        }
         switch kind {
         case .source:
             packet.tuple.source = target.source
@@ -97,14 +86,21 @@ enum NAT {
     ///
     /// Observed on 6.18: it wants the first eight bytes even where it changes nothing in them, as
     /// in GRE, and where a destination changes it must know GRE's version.
+    @inline(__always)
     private static func isWritable(
-        _ packet: Packet, _ tuple: Tuple, _ byteCount: UInt32, _ kind: NATKind
+        _ tuple: Tuple, _ byteCount: UInt32, _ lengthField: UInt16, _ kind: NATKind
     ) -> Bool {
         guard tuple.protocolNumber != IPProtocol.gre else {
-            return byteCount >= 8 && (kind == .source || packet.lengthField <= 1)
+            return byteCount >= 8 && (kind == .source || lengthField <= 1)
         }
         return byteCount >= 8 || !(tuple.hasPorts || tuple.hasIdentifier)
     }
+
+    /// Whether a packet of this direction changes at a hook of this kind.
+    @inline(__always)
+    static func wantsTranslation(
+        _ status: Status, _ direction: Direction, _ kind: NATKind
+    ) -> Bool { status.contains(wantedBit(direction, kind)) }
 
     /// The bit that makes a packet of this direction change at a hook of this kind.
     private static func wantedBit(_ direction: Direction, _ kind: NATKind) -> Status {
@@ -134,7 +130,8 @@ enum NAT {
         else { return true }
         // Inside, everything runs the other way: what is a destination outside is a source there.
         let inner: NATKind = kind == .source ? .destination : .source
-        guard isWritable(packet, packet.quoted, UInt32(packet.quotedByteCount), inner) else {
+        let quotedByteCount = UInt32(packet.quotedByteCount)
+        guard isWritable(packet.quoted, quotedByteCount, packet.lengthField, inner) else {
             return false
         }
         switch kind {

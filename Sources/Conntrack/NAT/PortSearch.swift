@@ -172,7 +172,7 @@ extension ConnectionTable {
     /// Whether an answer to `tuple` would match a connection of another flow.
     ///
     /// As `findConflict`, but nothing is evicted and no lookup counted: the kernel does not look.
-    func hasConflict(_ tuple: Tuple, of slot: Slot, at now: Moment) -> Bool {
+    mutating func hasConflict(_ tuple: Tuple, of slot: Slot, at now: Moment) -> Bool {
         guard let reply = tuple.inverted else { return false }
         let mine = records[slot]
         let zones = ZonePair(original: mine.zoneOriginal, reply: mine.zoneReply)
@@ -183,9 +183,48 @@ extension ConnectionTable {
     private mutating func find(
         _ tuple: Tuple, inZonesOf slot: Slot, besides: Slot, at now: Moment
     ) -> Found? {
-        let mine = records[slot]
-        let zones = ZonePair(original: mine.zoneOriginal, reply: mine.zoneReply)
-        let hash = hash(tuple, zone: mine.zoneReply, mine.namespace)
-        return search(tuple, hash: hash, zones, mine.namespace, besides: besides, at: now)
+        let zones = ZonePair(
+            original: records[slot].zoneOriginal, reply: records[slot].zoneReply)
+        let namespace = records[slot].namespace
+        let hash = probeHash(tuple, slot)
+        return search(tuple, hash: hash, zones, namespace, besides: besides, at: now)
     }
+
+    /// The hash of a tuple that answers to `slot` may come to have, remembered for the one taken in
+    /// the end.
+    @inline(__always)
+    private mutating func probeHash(_ tuple: Tuple, _ slot: Slot) -> UInt32 {
+        if records[slot].hashReply != 0, self.tuple(of: slot, .reply) == tuple {
+            return records[slot].hashReply
+        }
+        if probe.slot == slot, probe.tuple == tuple { return probe.hash }
+        let hash = hash(tuple, zone: records[slot].zoneReply, records[slot].namespace)
+        probe = PortProbe(tuple: tuple, slot: slot, hash: hash)
+        return hash
+    }
+}
+
+extension ConnectionTable {
+    /// Brings what the mapping of a new connection will touch into the cache, taking it that its
+    /// source will be mapped as that of the last one was.
+    ///
+    /// The waits for memory then pass together; a wrong guess costs a hash and changes nothing.
+    mutating func foreseeMapping(of slot: Slot) {
+        guard let source = recentSource, source.family == records[slot].family,
+            records[slot].zoneReply == 0
+        else { return }
+        bySource.prefetch(bySourceKey(slot))
+        extensions.prefetch(extensions.upcoming(0))
+        var reply = tuple(of: slot, .reply)
+        reply.destination = source.address
+        let hash = fetchAhead(reply, records[slot].namespace)
+        probe = PortProbe(tuple: reply, slot: slot, hash: hash)
+    }
+}
+
+/// A tuple that a search for a free one has tried, or is going to try, and its hash.
+struct PortProbe: BitwiseCopyable {
+    var tuple = Tuple.none
+    var slot = Slot.none
+    var hash: UInt32 = 0
 }

@@ -68,12 +68,9 @@ enum TupleSearch {
         _ current: Tuple, _ range: NATRange, _ slot: Slot, in table: inout ConnectionTable
     ) -> Tuple? {
         let key = table.bySourceKey(slot)
-        let original = table.tuple(of: slot, .original)
         var other = table.bySource.first(key)
         while other != .none {
-            let record = table.records[other]
-            if record.protocolNumber == original.protocolNumber, record.family == original.family,
-                table.bySourceKey(other) == key,
+            if table.bySourceKey(other) == key,
                 let mapped = table.tuple(of: other, .reply).inverted
             {
                 var candidate = current
@@ -104,7 +101,7 @@ enum TupleSearch {
             table.journal.steps.append(.probe(tuple, isTaken: found != nil))
         }
         if found != nil {
-            let home = Int(table.records[slot].namespace.raw)
+            let home = table.records[slot].namespace
             table.namespaces[home].counters.found &+= 1
         }
         return found

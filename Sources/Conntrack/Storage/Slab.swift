@@ -10,67 +10,84 @@ internal import CMemoryHints
 /// of the caller that the slab can not see.
 @safe
 struct Slab<Element: BitwiseCopyable>: ~Copyable {
-    private var base: UnsafeMutablePointer<Element>
-    private(set) var capacity: Int
+    private var block: Block<Element>
     /// Places ever handed out: the high-water mark.
     private(set) var reach: Int = 0
-    private var free: [UInt32] = []
-    /// How many insertions ahead a freed place is fetched.
-    private static var placesAhead: Int { 3 }
+    /// Freed places, the newest last; room for all of them is made when the first one comes.
+    private var free: Block<UInt32>
+    private var freeCount = 0
 
     /// Reserves room for `capacity` elements.
     ///
     /// Memory is touched, and so paid for, only when used.
     init(capacity: Int) {
-        self.capacity = max(capacity, 1)
-        unsafe base = Self.allocate(self.capacity)
+        block = Block(capacity: max(capacity, 1))
+        free = Block(capacity: 1)
     }
 
-    deinit { unsafe base.deallocate() }
+    /// Places before the block moves.
+    var capacity: Int { block.capacity }
 
     /// Bytes of the places ever handed out, and of the free list.
-    var byteCount: Int { reach * MemoryLayout<Element>.stride + free.capacity * 4 }
+    var byteCount: Int { reach * MemoryLayout<Element>.stride + (free.capacity - 1) * 4 }
 
     /// Places in use.
-    var count: Int { reach - free.count }
+    var count: Int { reach - freeCount }
 
     /// Hands out a place holding `element`.
+    @inline(__always)
     mutating func insert(_ element: Element) -> UInt32 {
-        if let index = free.popLast() {
-            unsafe base[Int(index)] = element
-            // In a table in use the next places to hand out lie anywhere.
-            let ahead = free.count - Self.placesAhead
-            if ahead >= 0 { unsafe ctlab_prefetch(base + Int(free[ahead])) }
+        if freeCount > 0 {
+            freeCount -= 1
+            let index = unsafe free.base[freeCount]
+            unsafe block.base[Int(index)] = element
             return index
         }
-        if reach == capacity { grow() }
+        return append(element)
+    }
+
+    @inline(never)
+    private mutating func append(_ element: Element) -> UInt32 {
+        if reach == block.capacity { block.move(reach, into: Block(capacity: reach * 2)) }
         let index = reach
-        unsafe (base + index).initialize(to: element)
+        unsafe (block.base + index).initialize(to: element)
         reach += 1
         return UInt32(truncatingIfNeeded: index)
     }
 
+    @inline(__always)
     mutating func release(_ index: UInt32) {
-        free.append(index)
+        if freeCount == free.capacity {
+            free.move(freeCount, into: Block(capacity: max(16, freeCount * 2)))
+        }
+        unsafe free.base[freeCount] = index
+        freeCount += 1
+    }
+
+    /// The place that `insert` will hand out after `ahead` others, if it has been used before.
+    @inline(__always)
+    func upcoming(_ ahead: Int) -> Slot {
+        // In a table in use the next places to hand out lie anywhere.
+        freeCount > ahead ? unsafe Slot(free.base[freeCount - 1 - ahead]) : .none
     }
 
     /// Brings an element into the cache before it is needed.
     @inline(__always)
     func prefetch(_ slot: Slot) {
         guard Int(slot.index) < reach else { return }
-        unsafe ctlab_prefetch(base + Int(slot.index))
+        unsafe ctlab_prefetch(block.base + Int(slot.index))
     }
 
     subscript(index: UInt32) -> Element {
         @inline(__always)
         unsafeAddress {
             precondition(Int(index) < reach, "slab index beyond the places handed out")
-            return unsafe UnsafePointer(base + Int(index))
+            return unsafe UnsafePointer(block.base + Int(index))
         }
         @inline(__always)
         unsafeMutableAddress {
             precondition(Int(index) < reach, "slab index beyond the places handed out")
-            return unsafe base + Int(index)
+            return unsafe block.base + Int(index)
         }
     }
 
@@ -78,30 +95,83 @@ struct Slab<Element: BitwiseCopyable>: ~Copyable {
         @inline(__always)
         unsafeAddress {
             precondition(Int(slot.index) < reach, "slot beyond the places handed out")
-            return unsafe UnsafePointer(base + Int(slot.index))
+            return unsafe UnsafePointer(block.base + Int(slot.index))
         }
         @inline(__always)
         unsafeMutableAddress {
             precondition(Int(slot.index) < reach, "slot beyond the places handed out")
-            return unsafe base + Int(slot.index)
+            return unsafe block.base + Int(slot.index)
         }
     }
+}
 
-    private mutating func grow() {
-        let wanted = capacity * 2
-        let larger = unsafe Self.allocate(wanted)
-        unsafe larger.moveInitialize(from: base, count: reach)
-        unsafe base.deallocate()
-        unsafe base = larger
-        capacity = wanted
+/// A second value for each place of a slab: what few need of an element lies apart from what all do.
+@safe
+struct Column<Element: BitwiseCopyable>: ~Copyable {
+    private var block: Block<Element>
+    private var reach: Int = 0
+
+    init(capacity: Int) { block = Block(capacity: max(capacity, 1)) }
+
+    var byteCount: Int { reach * MemoryLayout<Element>.stride }
+
+    /// Sets the value of a place the slab has just handed out.
+    @inline(__always)
+    mutating func put(_ element: Element, at index: UInt32) {
+        if Int(index) >= reach { extend(to: Int(index) + 1) }
+        unsafe block.base[Int(index)] = element
     }
 
-    private static func allocate(_ count: Int) -> UnsafeMutablePointer<Element> {
-        let byteCount = count * MemoryLayout<Element>.stride
+    @inline(never)
+    private mutating func extend(to count: Int) {
+        precondition(count == reach + 1, "a slab's places come one after another")
+        if count > block.capacity { block.move(reach, into: Block(capacity: reach * 2)) }
+        reach = count
+    }
+
+    /// Brings an element into the cache before it is needed.
+    @inline(__always)
+    func prefetch(_ slot: Slot) {
+        guard Int(slot.index) < reach else { return }
+        unsafe ctlab_prefetch(block.base + Int(slot.index))
+    }
+
+    subscript(slot: Slot) -> Element {
+        @inline(__always)
+        unsafeAddress {
+            precondition(Int(slot.index) < reach, "slot beyond the places handed out")
+            return unsafe UnsafePointer(block.base + Int(slot.index))
+        }
+        @inline(__always)
+        unsafeMutableAddress {
+            precondition(Int(slot.index) < reach, "slot beyond the places handed out")
+            return unsafe block.base + Int(slot.index)
+        }
+    }
+}
+
+/// Memory for plain values, freed with its owner.
+@safe
+struct Block<Element: BitwiseCopyable>: ~Copyable {
+    fileprivate let base: UnsafeMutablePointer<Element>
+    let capacity: Int
+
+    init(capacity: Int) {
+        self.capacity = capacity
+        let byteCount = capacity * MemoryLayout<Element>.stride
         let raw = UnsafeMutableRawPointer.allocate(
             byteCount: byteCount, alignment: HugePages.alignment(byteCount))
         unsafe HugePages.advise(raw, byteCount)
-        return unsafe raw.bindMemory(to: Element.self, capacity: count)
+        unsafe base = raw.bindMemory(to: Element.self, capacity: capacity)
+    }
+
+    deinit { unsafe base.deallocate() }
+
+    /// Moves the first `count` values into a larger block, which takes this one's place.
+    @inline(never)
+    fileprivate mutating func move(_ count: Int, into larger: consuming Block) {
+        unsafe larger.base.moveInitialize(from: base, count: count)
+        self = larger
     }
 }
 

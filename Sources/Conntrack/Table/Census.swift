@@ -103,7 +103,7 @@ extension ConnectionTable {
             enterBySource(slot)
         }
         let outcome = confirm(slot, allowsClash: false, at: now)
-        namespaces[Int(namespace.raw)].counters.insert &+= outcome == .inserted ? 1 : 0
+        namespaces[namespace].counters.insert &+= outcome == .inserted ? 1 : 0
         release(slot)
         return outcome == .inserted
     }

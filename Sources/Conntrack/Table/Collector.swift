@@ -146,7 +146,7 @@ extension ConnectionTable {
     /// Whether the collector may take a live connection from a nearly full namespace: spec gc.md §3.
     func mayGo(_ record: ConnectionRecord, _ slot: Slot, _ ceiling: UInt32) -> Bool {
         guard ceiling != 0, !record.status.contains(.dying),
-            namespaces[Int(record.namespace.raw)].count >= ceiling
+            namespaces[record.namespace].count >= ceiling
         else { return false }
         if !record.status.contains(.assured) { return true }
         return Trackers.mayDropAssured(record.protocolNumber, states[slot])

@@ -2,7 +2,7 @@ internal import Wire
 
 // One connection in memory: 64 bytes that every lookup touches, 64 that only the tracker does, and
 // two side blocks that most connections never need. Together with its share of the bucket heads
-// an IPv4 connection with TCP state takes 136 bytes.
+// an IPv4 connection with TCP state takes 144 bytes.
 
 /// Either of a connection's two places in the hash table: its slot and the direction.
 struct Link: Hashable, BitwiseCopyable {
@@ -15,7 +15,11 @@ struct Link: Hashable, BitwiseCopyable {
 
     private init(raw: UInt32) { self.raw = raw }
 
-    static let none = Link(raw: UInt32.max)
+    // Computed: a stored constant is asked whether it has been made yet.
+    static var none: Link { Link(raw: UInt32.max) }
+
+    /// In a bucket head: there may be such a link, and only a walk can tell which.
+    static var unknown: Link { Link(raw: UInt32.max - 1) }
 
     @inline(__always) var slot: Slot { Slot(raw >> 1) }
     @inline(__always) var direction: Direction { raw & 1 == 0 ? .original : .reply }
@@ -35,7 +39,7 @@ struct ConnectionRecord: BitwiseCopyable {
     var replyDestinationPart: UInt16
     var nextOriginal: Link = .none
     var nextReply: Link = .none
-    /// Raw hashes; the reply's is meaningful once confirmed.
+    /// Raw hashes; before confirmation the reply's is 0 while it is unknown.
     var hashOriginal: UInt32 = 0
     var hashReply: UInt32 = 0
     /// Absolute once confirmed, a duration in ticks before.
@@ -53,6 +57,11 @@ struct ConnectionRecord: BitwiseCopyable {
     /// One for the table, one for each packet in flight that is attached.
     var references: UInt8 = 1
     var pendingEvents: PendingEvents = []
+
+    @inline(__always)
+    func hash(_ direction: Direction) -> UInt32 {
+        direction == .original ? hashOriginal : hashReply
+    }
 }
 
 /// The cold half: what the protocol tracker and NAT keep.
@@ -155,4 +164,13 @@ public struct NamespaceIndex: Hashable, Sendable, BitwiseCopyable {
     public init(_ raw: UInt16) { self.raw = raw }
 
     public static let initial = NamespaceIndex(0)
+}
+
+extension Slab where Element == Namespace {
+    subscript(index: NamespaceIndex) -> Namespace {
+        @inline(__always)
+        _read { yield self[UInt32(index.raw)] }
+        @inline(__always)
+        _modify { yield &self[UInt32(index.raw)] }
+    }
 }

@@ -16,34 +16,29 @@ extension ConnectionTable {
     /// Enters an unconfirmed connection into the table.
     ///
     /// `allowsClash`: the protocol lets two packets of one flow race (UDP, UDP-Lite, GRE, generic).
-    /// `knownReplyHash`: the hash of the inverted original tuple outside all zones if the caller has
-    /// it, else 0; not used where translation or a zone made another one of it.
     ///
     /// Counts `insert_failed`, `drop`, `chaintoolong` and `clash_resolve` itself.
     ///
     /// Kernel: `__nf_conntrack_confirm()`.
     public mutating func confirm(
-        _ slot: Slot, allowsClash: Bool, knownReplyHash: UInt32 = 0, at now: Moment
+        _ slot: Slot, allowsClash: Bool, at now: Moment
     ) -> ConfirmOutcome {
-        let home = Int(records[slot].namespace.raw)
+        let home = records[slot].namespace
         if records[slot].status.contains(.dying) {
             namespaces[home].counters.insertFailed &+= 1
             return .dying
         }
-        let original = tuple(of: slot, .original)
-        let reply = tuple(of: slot, .reply)
-        let isKnown =
-            knownReplyHash != 0 && records[slot].zoneReply == 0 && reply == original.inverted
-        let replyHash =
-            isKnown
-            ? knownReplyHash
-            : hash(reply, zone: records[slot].zoneReply, records[slot].namespace)
-        records[slot].hashReply = replyHash
+        if records[slot].hashReply == 0 {
+            records[slot].hashReply = hash(
+                tuple(of: slot, .reply), zone: records[slot].zoneReply, home)
+        }
         let originalHash = records[slot].hashOriginal
-        var limit: UInt32? = nil  // Drawn once, when a chain is long enough for it to matter.
-        var scanned = scan(for: original, originalHash, slot, &limit)
-        if case .absent = scanned {
-            scanned = scan(for: reply, replyHash, slot, &limit)
+        let replyHash = records[slot].hashReply
+        var scanned = Scan.absent
+        if !isSurelyFree(originalHash) || !isSurelyFree(replyHash) {
+            var limit: UInt32? = nil  // Drawn once, when a chain is long enough for it to matter.
+            scanned = scan(for: .original, originalHash, slot, &limit)
+            if case .absent = scanned { scanned = scan(for: .reply, replyHash, slot, &limit) }
         }
         switch scanned {
         case .absent: break
@@ -52,7 +47,7 @@ extension ConnectionTable {
             namespaces[home].counters.insertFailed &+= 1
             return .chainTooLong
         case .taken(let other):
-            return resolveClash(slot, with: other, reply: reply, replyHash, allowsClash, at: now)
+            return resolveClash(slot, with: other, replyHash, allowsClash, at: now)
         }
         records[slot].deadline = now.tick + records[slot].deadline.raw
         records[slot].references &+= 1
@@ -71,9 +66,18 @@ extension ConnectionTable {
         case taken(Found)
     }
 
-    /// Walks a chain for a key, giving up when more links than the limit allows have been passed.
+    /// Whether a scan for this hash would find nothing and be short, as the head alone tells.
+    @inline(__always)
+    private func isSurelyFree(_ hash: UInt32) -> Bool {
+        let head = buckets[buckets.bucket(of: hash)]
+        return head.cannotHold(hash) && head.length <= min(chainLimit, Limits.chainLength)
+    }
+
+    /// Walks a chain for one of a connection's tuples, giving up when more links than the limit
+    /// allows have been passed.
+    @inline(never)
     private mutating func scan(
-        for key: Tuple, _ hash: UInt32, _ slot: Slot, _ limit: inout UInt32?
+        for direction: Direction, _ hash: UInt32, _ slot: Slot, _ limit: inout UInt32?
     ) -> Scan {
         let head = buckets[buckets.bucket(of: hash)]
         if head.cannotHold(hash), head.isLengthExact {
@@ -81,6 +85,7 @@ extension ConnectionTable {
             let mayBeTooLong = head.length > chainLimit + 1
             return mayBeTooLong && head.length - 2 >= draw(&limit) ? .tooLong : .absent
         }
+        let key = tuple(of: slot, direction)
         let namespace = records[slot].namespace
         // As in a lookup, the zone that counts is that of the link's direction, not of the key's.
         let zones = ZonePair(original: records[slot].zoneOriginal, reply: records[slot].zoneReply)
@@ -108,15 +113,15 @@ extension ConnectionTable {
 
     // MARK: Clashes (spec table.md §11)
 
+    @inline(never)
     private mutating func resolveClash(
-        _ slot: Slot, with found: Found, reply: Tuple, _ replyHash: UInt32, _ allowsClash: Bool,
-        at now: Moment
+        _ slot: Slot, with found: Found, _ replyHash: UInt32, _ allowsClash: Bool, at now: Moment
     ) -> ConfirmOutcome {
-        let home = Int(records[slot].namespace.raw)
+        let home = records[slot].namespace
         guard allowsClash else { return failClash(home) }
         if isSameFlow(slot, found.slot) { return merge(slot, into: found.slot) }
         var unlimited: UInt32? = UInt32.max - 1
-        switch scan(for: reply, replyHash, slot, &unlimited) {
+        switch scan(for: .reply, replyHash, slot, &unlimited) {
         case .taken(let other):
             if isSameFlow(slot, other.slot) { return merge(slot, into: other.slot) }
             return failClash(home)
@@ -133,7 +138,7 @@ extension ConnectionTable {
         return .insertedReplyOnly
     }
 
-    private mutating func failClash(_ home: Int) -> ConfirmOutcome {
+    private mutating func failClash(_ home: NamespaceIndex) -> ConfirmOutcome {
         namespaces[home].counters.drop &+= 1
         namespaces[home].counters.insertFailed &+= 1
         return .clash
@@ -153,7 +158,7 @@ extension ConnectionTable {
     }
 
     private mutating func merge(_ slot: Slot, into winner: Slot) -> ConfirmOutcome {
-        let home = Int(records[slot].namespace.raw)
+        let home = records[slot].namespace
         let mine = records[slot].extensionIndex
         if mine != UInt32.max, extensions[mine].parts.contains(.accounting) {
             account(winner, .original, byteCount: extensions[mine].bytesOriginal)
@@ -170,38 +175,37 @@ extension ConnectionTable {
     @inline(__always)
     mutating func push(_ slot: Slot, _ direction: Direction, _ hash: UInt32, at now: Moment) {
         let bucket = buckets.bucket(of: hash)
-        let first = buckets[bucket].first
+        setNext(buckets[bucket].first, slot, direction)
+        buckets[bucket].push(
+            Link(slot, direction), hash: hash, deadline: records[slot].deadline, at: now.tick)
+    }
+
+    @inline(__always)
+    private mutating func setNext(_ link: Link, _ slot: Slot, _ direction: Direction) {
         if direction == .original {
-            records[slot].nextOriginal = first
+            records[slot].nextOriginal = link
         } else {
-            records[slot].nextReply = first
+            records[slot].nextReply = link
         }
-        buckets[bucket].first = Link(slot, direction)
-        buckets[bucket].noteInsertion(hash: hash, deadline: records[slot].deadline, at: now.tick)
     }
 
     /// Takes a link out of its chain, if it is in it.
     mutating func unlink(_ slot: Slot, _ direction: Direction) {
         let wanted = Link(slot, direction)
-        let hash =
-            direction == .original ? records[slot].hashOriginal : records[slot].hashReply
         let after = next(records[slot], direction)
-        let bucket = buckets.bucket(of: hash)
+        let bucket = buckets.bucket(of: records[slot].hash(direction))
         var link = buckets[bucket].first
         if link == wanted {
-            buckets[bucket].first = after
-            buckets[bucket].noteRemoval()
+            let isKnown = buckets[bucket].knowsSecond || after == .none
+            let hash = isKnown ? 0 : records[after.slot].hash(after.direction)
+            buckets[bucket].removeFirst(followedBy: after, hash: hash)
             return
         }
         while link != .none {
             let following = next(records[link.slot], link.direction)
             if following == wanted {
-                if link.direction == .original {
-                    records[link.slot].nextOriginal = after
-                } else {
-                    records[link.slot].nextReply = after
-                }
-                buckets[bucket].noteRemoval()
+                setNext(after, link.slot, link.direction)
+                buckets[bucket].remove(wanted)
                 return
             }
             link = following

@@ -100,7 +100,7 @@ extension ConnectionTable {
                 if isGone, !hasExpired { dropped += 1 }
             }
             if dropped > 0 {
-                namespaces[Int(namespace.raw)].counters.earlyDrop &+= dropped
+                namespaces[namespace].counters.earlyDrop &+= dropped
                 return true
             }
             bucket = bucket + 1 == buckets.count ? 0 : bucket + 1

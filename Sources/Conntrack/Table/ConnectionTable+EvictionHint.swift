@@ -44,7 +44,7 @@ extension ConnectionTable {
         }
         guard dropped > 0 else { return false }
         evictions.followed += 1
-        namespaces[Int(namespace.raw)].counters.earlyDrop &+= dropped
+        namespaces[namespace].counters.earlyDrop &+= dropped
         return true
     }
 

@@ -46,7 +46,7 @@ extension ConnectionTable {
     mutating func count(
         _ counter: WritableKeyPath<Counters, UInt32>, _ namespace: NamespaceIndex
     ) {
-        namespaces[Int(namespace.raw)].counters[keyPath: counter] &+= 1
+        namespaces[namespace].counters[keyPath: counter] &+= 1
     }
 
     @inline(__always)

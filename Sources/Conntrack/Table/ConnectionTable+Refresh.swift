@@ -47,11 +47,17 @@ extension ConnectionTable {
     }
 
     /// Sends what has been noted as one message: when a packet leaves the last hook.
+    @inline(__always)
     mutating func deliverEvents(_ slot: Slot, at now: Moment) {
         let pending = records[slot].pendingEvents
         // The answer to a packet that is refused comes by with a connection that is not confirmed.
         guard !pending.isEmpty, records[slot].status.contains(.confirmed) else { return }
         records[slot].pendingEvents = []
+        if records[slot].extensionIndex != UInt32.max { deliver(pending, slot, at: now) }
+    }
+
+    @inline(never)
+    private mutating func deliver(_ pending: PendingEvents, _ slot: Slot, at now: Moment) {
         let index = records[slot].extensionIndex
         guard index != UInt32.max, extensions[index].parts.contains(.events),
             journal.isListening, !records[slot].status.contains(.dying)
@@ -152,9 +158,7 @@ extension ConnectionTable {
                 let record = records[link.slot]
                 let following = next(record, link.direction)
                 push(
-                    link.slot, link.direction,
-                    link.direction == .original ? record.hashOriginal : record.hashReply,
-                    at: now)
+                    link.slot, link.direction, record.hash(link.direction), at: now)
                 link = following
             }
         }

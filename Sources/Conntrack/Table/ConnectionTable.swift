@@ -36,7 +36,7 @@ public struct ZonePair: Hashable, Sendable, BitwiseCopyable {
 }
 
 /// What one namespace of the machine keeps for itself (spec table.md §1).
-public struct Namespace: Sendable {
+public struct Namespace: Sendable, BitwiseCopyable {
     /// Objects in existence, as `nf_conntrack_count` shows them.
     public internal(set) var count: UInt32 = 0
     public internal(set) var peakCount: UInt32 = 0
@@ -49,7 +49,7 @@ public struct Namespace: Sendable {
 
 public struct ConnectionTable: ~Copyable {
     var records: Slab<ConnectionRecord>
-    var states: Slab<ConnectionState>
+    var states: Column<ConnectionState>
     var addresses: Slab<AddressBlock>
     var extensions: Slab<ConnectionExtension>
     var attached: Slab<ConnectionAttachments>
@@ -62,13 +62,16 @@ public struct ConnectionTable: ~Copyable {
     var expectationsHaveTimers = true
     var buckets: Buckets<BucketHead>
     var bySource: BySourceIndex
-    public internal(set) var namespaces: [Namespace] = []
+    var namespaces: Slab<Namespace>
     public var limits: Limits
     /// Chain links a search for a free place may pass: this many, plus a draw below the spread.
     public internal(set) var chainLimit = Limits.chainLength
     public internal(set) var chainLimitSpread = Limits.chainLengthSpread
     public var journal = Journal()
     var dice: Dice
+    var probe = PortProbe()
+    /// What the last source mapping mapped to.
+    var recentSource: (family: Family, address: Address)?
     /// Where the next port search begins instead of at random: see `Node.portHints`.
     var portHints = PortHints()
     var portSearchStart = PortSearchStart.random
@@ -96,10 +99,11 @@ public struct ConnectionTable: ~Copyable {
         identifierKey = SipHash(key0: dice.next(), key1: dice.next())
         let expected = min(Int(limits.connections == 0 ? 65536 : limits.connections), 1 << 26)
         records = Slab(capacity: expected + 64)
-        states = Slab(capacity: expected + 64)
+        states = Column(capacity: expected + 64)
         addresses = Slab(capacity: 64)
         extensions = Slab(capacity: 64)
         attached = Slab(capacity: 16)
+        namespaces = Slab(capacity: 1)
         buckets = Buckets(repeating: BucketHead(), count: limits.buckets)
         bySource = BySourceIndex(dice.next())
         // A key of its own that takes no draw: a run without helpers draws as it always did.
@@ -114,8 +118,8 @@ public struct ConnectionTable: ~Copyable {
     /// Adds a namespace that shares the table.
     @discardableResult
     public mutating func addNamespace() -> NamespaceIndex {
-        namespaces.append(Namespace(hashMix: dice.next()))
-        return NamespaceIndex(UInt16(truncatingIfNeeded: namespaces.count - 1))
+        let index = namespaces.insert(Namespace(hashMix: dice.next()))
+        return NamespaceIndex(UInt16(truncatingIfNeeded: index))
     }
 
     /// Bytes the table occupies: places ever used, side blocks and bucket heads.
@@ -129,14 +133,16 @@ public struct ConnectionTable: ~Copyable {
     /// The raw hash of a tuple in a zone of a namespace: spec table.md §4.
     @inline(__always)
     func hash(_ tuple: Tuple, zone: UInt16, _ namespace: NamespaceIndex) -> UInt32 {
-        hashKey.raw(tuple, zone: zone, namespaceMix: namespaces[Int(namespace.raw)].hashMix)
+        hashKey.raw(tuple, zone: zone, namespaceMix: namespaces[namespace].hashMix)
     }
 
     /// One of the two tuples of a connection.
+    @inline(__always)
     func tuple(of slot: Slot, _ direction: Direction) -> Tuple {
         tuple(records[slot], direction)
     }
 
+    @inline(__always)
     func tuple(_ record: ConnectionRecord, _ direction: Direction) -> Tuple {
         var source = Address(
             ipv4: direction == .original ? record.originalSource : record.replySource)
@@ -156,148 +162,9 @@ public struct ConnectionTable: ~Copyable {
                 ? record.originalDestinationPart : record.replyDestinationPart)
     }
 
-    /// Whether the link carries exactly this key: tuple, zone in that direction and namespace.
-    @inline(__always)
-    func matches(
-        _ record: ConnectionRecord, _ direction: Direction, _ tuple: Tuple, hash: UInt32,
-        zone: UInt16, _ namespace: NamespaceIndex
-    ) -> Bool {
-        let isOriginal = direction == .original
-        guard (isOriginal ? record.hashOriginal : record.hashReply) == hash,
-            (isOriginal ? record.originalSourcePart : record.replySourcePart)
-                == tuple.sourcePart,
-            (isOriginal ? record.originalDestinationPart : record.replyDestinationPart)
-                == tuple.destinationPart,
-            record.protocolNumber == tuple.protocolNumber,
-            record.family == tuple.family,
-            record.namespace == namespace,
-            (isOriginal ? record.zoneOriginal : record.zoneReply) == zone
-        else { return false }
-        if record.family == .ipv4 {
-            return (isOriginal ? record.originalSource : record.replySource)
-                == tuple.source.ipv4
-                && (isOriginal ? record.originalDestination : record.replyDestination)
-                    == tuple.destination.ipv4
-        }
-        let block = addresses[record.originalSource]
-        return isOriginal
-            ? block.originalSource == tuple.source
-                && block.originalDestination == tuple.destination
-            : block.replySource == tuple.source && block.replyDestination == tuple.destination
-    }
-
     @inline(__always)
     func next(_ record: ConnectionRecord, _ direction: Direction) -> Link {
         direction == .original ? record.nextOriginal : record.nextReply
-    }
-
-    // MARK: Lookup
-
-    /// A connection found, and through which of its links.
-    public struct Found: Sendable, BitwiseCopyable {
-        public let slot: Slot
-        public let direction: Direction
-    }
-
-    /// Looks a packet's tuple up, evicting every expired connection met in the chain: spec table.md
-    /// §6.
-    ///
-    /// Tries the reply-direction zone too where it differs.
-    ///
-    /// `knownHash`: the tuple's hash outside all zones if the caller has it, else 0.
-    ///
-    /// Returns the link found, and the hash under which `create` may enter the tuple.
-    public mutating func find(
-        _ tuple: Tuple, _ zones: ZonePair, _ namespace: NamespaceIndex, knownHash: UInt32 = 0,
-        at now: Moment
-    ) -> (found: Found?, hash: UInt32) {
-        let isKnown = knownHash != 0 && zones.original == 0
-        let hash = isKnown ? knownHash : hash(tuple, zone: zones.original, namespace)
-        if let found = search(tuple, hash: hash, zones, namespace, at: now) {
-            return (found, hash)
-        }
-        if zones.reply != zones.original {
-            let other = self.hash(tuple, zone: zones.reply, namespace)
-            return (search(tuple, hash: other, zones, namespace, at: now), hash)
-        }
-        return (nil, hash)
-    }
-
-    /// Walks one chain.
-    ///
-    /// `besides`: connections with the original tuple of that one do not count.
-    mutating func search(
-        _ tuple: Tuple, hash: UInt32, _ zones: ZonePair, _ namespace: NamespaceIndex,
-        besides: Slot = .none, at now: Moment
-    ) -> Found? {
-        lookups &+= 1
-        let bucket = buckets.bucket(of: hash)
-        let head = buckets[bucket]
-        if head.cannotHold(hash), !head.mayHaveExpired(at: now.tick),
-            collector.keepsSummariesFresh(at: now.tick)
-        {
-            linksWalked &+= UInt64(head.length)
-            return nil
-        }
-        var summary = ChainSummary(at: now.tick)
-        var link = head.first
-        while link != .none {
-            linksWalked &+= 1
-            let slot = link.slot
-            let direction = link.direction
-            let here = link
-            link = next(records[slot], direction)
-            if records[slot].deadline.hasPassed(at: now.tick) {
-                // The next link may be this connection's other one: it goes with it.
-                if link != .none, link.slot == slot { link = next(records[slot], link.direction) }
-                delete(slot, at: now)
-                continue
-            }
-            if matches(
-                records[slot], direction, tuple, hash: hash, zone: zones[direction], namespace),
-                besides == .none || !hasSameOriginal(slot, besides)
-            {
-                return Found(slot: slot, direction: direction)
-            }
-            summary.add(here, records[slot])
-        }
-        buckets[bucket].adopt(summary)
-        return nil
-    }
-
-    func hasSameOriginal(_ slot: Slot, _ other: Slot) -> Bool {
-        slot == other
-            || (records[slot].zoneOriginal == records[other].zoneOriginal
-                && tuple(of: slot, .original) == tuple(of: other, .original))
-    }
-
-    /// What `find` would find, without evicting anything: for observers.
-    public func peek(
-        _ tuple: Tuple, _ zones: ZonePair, _ namespace: NamespaceIndex, at now: Moment
-    ) -> Found? {
-        if let found = peek(tuple, zone: zones.original, zones, namespace, at: now) { return found }
-        guard zones.reply != zones.original else { return nil }
-        return peek(tuple, zone: zones.reply, zones, namespace, at: now)
-    }
-
-    func peek(
-        _ tuple: Tuple, zone: UInt16, _ zones: ZonePair, _ namespace: NamespaceIndex,
-        at now: Moment
-    ) -> Found? {
-        let hash = hash(tuple, zone: zone, namespace)
-        var link = buckets[buckets.bucket(of: hash)].first
-        while link != .none {
-            let record = records[link.slot]
-            if !record.deadline.hasPassed(at: now.tick),
-                matches(
-                    record, link.direction, tuple, hash: hash, zone: zones[link.direction],
-                    namespace)
-            {
-                return Found(slot: link.slot, direction: link.direction)
-            }
-            link = next(record, link.direction)
-        }
-        return nil
     }
 
     // MARK: Creation
@@ -306,11 +173,13 @@ public struct ConnectionTable: ~Copyable {
     ///
     /// Returns `nil` when the namespace is full and early drop found no victim. The caller counts
     /// the drop and writes the log line; the collector has been told.
+    ///
+    /// `replyHash`: the hash of `reply` outside all zones if the caller has it, else 0.
     public mutating func create(
-        _ original: Tuple, reply: Tuple, hash: UInt32, _ zones: ZonePair,
+        _ original: Tuple, reply: Tuple, hash: UInt32, replyHash: UInt32 = 0, _ zones: ZonePair,
         _ namespace: NamespaceIndex, at now: Moment
     ) -> Slot? {
-        let home = Int(namespace.raw)
+        let home = namespace
         namespaces[home].count &+= 1
         if limits.connections != 0, namespaces[home].count > limits.connections {
             guard dropEarly(near: hash, namespace, at: now) else {
@@ -330,6 +199,7 @@ public struct ConnectionTable: ~Copyable {
             protocolNumber: original.protocolNumber, family: original.family,
             namespace: namespace)
         record.hashOriginal = hash
+        record.hashReply = zones.reply == 0 ? replyHash : 0
         record.zoneOriginal = zones.original
         record.zoneReply = zones.reply
         if original.family == .ipv6 {
@@ -341,16 +211,26 @@ public struct ConnectionTable: ~Copyable {
         if !parts.isEmpty {
             record.extensionIndex = extensions.insert(ConnectionExtension(parts: parts))
         }
-        // A slot names the same place in both slabs: they grow and shrink together.
         let index = records.insert(record)
-        let stateIndex = states.insert(ConnectionState())
-        assert(index == stateIndex)
+        states.put(ConnectionState(), at: index)
+        probe.slot = .none
         namespaces[home].peakCount = max(namespaces[home].peakCount, namespaces[home].count)
         return Slot(index)
     }
 
+    /// Brings the place of the connection that will be made after `ahead` others into the cache.
+    @inline(__always)
+    func fetchPlace(after ahead: Int) {
+        let place = records.upcoming(ahead)
+        records.prefetch(place)
+        states.prefetch(place)
+    }
+
     /// Replaces the reply tuple of an unconfirmed connection: what translation does.
     mutating func setReply(_ reply: Tuple, of slot: Slot) {
+        let isProbed = probe.slot == slot && probe.tuple == reply
+        records[slot].hashReply = isProbed ? probe.hash : 0
+        probe.slot = .none
         records[slot].replySourcePart = reply.sourcePart
         records[slot].replyDestinationPart = reply.destinationPart
         if records[slot].family == .ipv6 {
@@ -366,23 +246,31 @@ public struct ConnectionTable: ~Copyable {
     // MARK: Holding and letting go
 
     /// Another packet in flight holds the connection.
+    @inline(__always)
     mutating func retain(_ slot: Slot) {
         records[slot].references &+= 1
     }
 
     /// A holder lets go; the last one frees the connection, which is when the count falls.
+    @inline(__always)
     public mutating func release(_ slot: Slot) {
         records[slot].references &-= 1
-        guard records[slot].references == 0 else { return }
+        if records[slot].references == 0 { free(slot) }
+    }
+
+    @inline(never)
+    private mutating func free(_ slot: Slot) {
         let record = records[slot]
-        if states[slot].isInBySource { bySource.remove(slot, &self.states, key: bySourceKey(slot)) }
+        if states[slot].isInBySource {
+            let key = bySourceKey(slot)
+            bySource.remove(slot, &states, key: key)
+        }
         if record.extensionIndex != UInt32.max {
             if let index = attachments(of: slot) { releaseAttachments(index) }
             extensions.release(record.extensionIndex)
         }
         if record.family == .ipv6 { addresses.release(record.originalSource) }
         records.release(slot.index)
-        states.release(slot.index)
-        namespaces[Int(record.namespace.raw)].count &-= 1
+        namespaces[record.namespace].count &-= 1
     }
 }

@@ -16,11 +16,8 @@ enum Trackers {
                 &state.tcp, &packet, direction, isNew: isNew, status: status,
                 remaining: remaining, settings: settings)
         case (IPProtocol.udp, _):
-            var streamStart = state.streamStart
-            let result = UDPTracker.update(
-                &streamStart, packet, isNew: isNew, status: status, settings: settings, at: now)
-            state.streamStart = streamStart
-            return result
+            return UDPTracker.update(
+                &state, packet, isNew: isNew, status: status, settings: settings, at: now)
         case (IPProtocol.udpLite, _):
             return UDPTracker.updateLite(packet, status: status, settings: settings)
         case (IPProtocol.sctp, _):

@@ -2,22 +2,46 @@ internal import Wire
 
 /// UDP and UDP-Lite: spec protocols.md §3 and §4.
 enum UDPTracker {
+    /// What a datagram is in the life of its flow.
+    enum Phase {
+        /// The tracker refuses it.
+        case defective
+        /// A question or an answer.
+        case exchange
+        /// One of many, both ways.
+        case stream
+    }
+
     /// Follows one datagram.
-    ///
-    /// `streamStart` is the tick after which a replied flow is a stream; it is set by the first
-    /// packet.
     ///
     /// Kernel: `nf_conntrack_udp_packet()`.
     @inline(__always)
     static func update(
-        _ streamStart: inout Tick, _ packet: Packet, isNew: Bool, status: Status,
+        _ state: inout ConnectionState, _ packet: Packet, isNew: Bool, status: Status,
         settings: borrowing TrackerSettings, at now: Tick
     ) -> TrackerResult {
-        if let defect = defect(of: packet, settings.verifiesChecksums) { return .invalid(defect) }
-        if isNew { streamStart = now + settings.udpStreamDelay }
-        guard status.contains(.seenReply) else { return .refresh(settings.udp) }
-        guard streamStart.ticks(after: now) < 0 else { return .refresh(settings.udp) }
-        return .refresh(settings.udpStream, assured: !status.contains(.natClash))
+        let phase = phase(
+            &state, packet, isNew: isNew, status: status, settings: settings, at: now)
+        switch phase {
+        case .defective: return .invalid(defect(of: packet, settings.verifiesChecksums))
+        case .exchange: return .refresh(settings.udp)
+        case .stream: return .refresh(settings.udpStream, assured: !status.contains(.natClash))
+        }
+    }
+
+    /// A replied flow is a stream after `ConnectionState.streamStart`, which the first packet sets.
+    ///
+    /// Only streams are assured: one that is needs no look at that part of its memory.
+    @inline(__always)
+    static func phase(
+        _ state: inout ConnectionState, _ packet: Packet, isNew: Bool, status: Status,
+        settings: borrowing TrackerSettings, at now: Tick
+    ) -> Phase {
+        guard defect(of: packet, settings.verifiesChecksums) == nil else { return .defective }
+        if isNew { state.streamStart = now + settings.udpStreamDelay }
+        guard status.contains(.seenReply) else { return .exchange }
+        if status.contains(.assured) { return .stream }
+        return state.streamStart.ticks(after: now) < 0 ? .stream : .exchange
     }
 
     @inline(__always)

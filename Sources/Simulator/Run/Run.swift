@@ -75,6 +75,7 @@ public struct Run: ~Copyable {
             list()
         }
         simulation.run(through: next)
+        simulation.gatherEvents()
         recorder.sample(&simulation)
         checkBounds()
         return simulation.now < end.nanoseconds && stopReason == nil

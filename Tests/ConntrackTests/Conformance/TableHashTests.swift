@@ -215,4 +215,25 @@ private struct PlainSipHash {
         }
         #expect(differing > 90)
     }
+
+    @Test("tuples hashed together have the hashes they have alone", arguments: [true, false])
+    func lanes(isWide: Bool) {
+        var dice = Dice(seed: 3)
+        var lanes = HashLanes(isWide: isWide)
+        for round in 0..<50 {
+            let key = SipHash(key0: dice.next(), key1: dice.next())
+            lanes.clear()
+            let tuples = (0...round % HashLanes.capacity).map { lane in
+                Tuple(
+                    lane % 3 == 0 ? .ipv6 : .ipv4, UInt8(truncatingIfNeeded: dice.next()),
+                    source: Address(high: dice.next(), low: dice.next()), dice.nextUInt16(),
+                    destination: Address(high: dice.next(), low: dice.next()), dice.nextUInt16())
+            }
+            for tuple in tuples { lanes.add(SipHash.words(of: tuple)) }
+            lanes.hash(key.keyed(zone: 7, namespaceMix: 99))
+            for (lane, tuple) in tuples.enumerated() {
+                #expect(lanes[lane] == key.raw(tuple, zone: 7, namespaceMix: 99))
+            }
+        }
+    }
 }

@@ -246,7 +246,7 @@ import Wire
         var machine = Machine { $0.accounting = true }
         machine.send(.flow(1))
         let child = machine.node.table.addNamespace()
-        let namespace = machine.node.table.namespaces[Int(child.raw)]
+        let namespace = machine.node.table.namespaces[child]
         #expect(namespace.count == 0)
         #expect(namespace.counters == Counters())
         #expect(namespace.extensionParts.isEmpty, "nf_conntrack_acct is 0 there")
