@@ -51,6 +51,8 @@ enum RouterSetup {
         // Every `reject` is answered, however many there are.
         ("net.ipv4.icmp_ratemask", "0"),
         ("net.ipv6.icmp.ratelimit", "0"),
+        ("net.ipv4.icmp_msgs_per_sec", "2000000000"),
+        ("net.ipv4.icmp_msgs_burst", "2000000000"),
         ("net.ipv6.conf.all.forwarding", "1"),
         ("net.ipv6.conf.default.forwarding", "1"),
     ]
