@@ -51,7 +51,7 @@ extension Node {
             case .reject(let answer, let rule):
                 return reject(packet, answer, rule, hook, at: now)
             case .map(let target, let rule):
-                switch range(of: target, packet, hook) {
+                switch range(of: target, &packet, hook) {
                 case .leave: continue
                 case .refuse: return PathEnd(.dropped, .nat, rule)
                 case .map(let range):
@@ -65,6 +65,10 @@ extension Node {
                     return nil
                 }
             }
+        }
+        if !table.journal.explains, NAT.keep(slot, kind, in: &table, at: now) {
+            packet.lacksPort = false
+            return nil
         }
         packet.lacksPort = map(
             slot, NAT.nullRange(table.tuple(of: slot, .reply), kind), kind, nil, at: now)
@@ -90,24 +94,34 @@ extension Node {
     }
 
     /// The range a rule stands for, with the addresses of this node filled in.
-    private func range(of target: NATTarget, _ packet: Packet, _ hook: Hook) -> Mapping {
+    ///
+    /// It changes neither the node nor the packet; both are large and would be copied otherwise.
+    private mutating func range(
+        of target: NATTarget, _ packet: inout Packet, _ hook: Hook
+    ) -> Mapping {
         let family = packet.tuple.family
         switch target {
         case .source(let range), .destination(let range):
             return .map(range)
         case .masquerade(let range):
             if family == .ipv4, packet.tuple.source == .zero { return .leave }
-            return filled(range, sourceAddress(on: packet.outInterface, for: packet.tuple))
+            let place = routing.ipv4[packet.tuple.destination.ipv4]
+            if family == .ipv4, place.preferredSource != 0,
+                place.destination == .interface(packet.outInterface)
+            {
+                return Self.filled(range, Address(ipv4: place.preferredSource))
+            }
+            return Self.filled(range, sourceAddress(on: packet.outInterface, for: packet.tuple))
         case .redirect(let range):
             let loopback =
                 family == .ipv4 ? Address(ipv4: 0x7f00_0001) : Address(high: 0, low: 1)
             let address =
                 hook == .output ? loopback : primaryAddress(of: packet.inInterface, family)
-            return filled(range, address)
+            return Self.filled(range, address)
         }
     }
 
-    private func filled(_ range: NATRange, _ address: Address?) -> Mapping {
+    private static func filled(_ range: NATRange, _ address: Address?) -> Mapping {
         guard let address else { return .refuse }
         var range = range
         range.flags.insert(.addresses)
@@ -140,10 +154,6 @@ extension Node {
     }
 
     private func ipv4SourceAddress(on interface: InterfaceIndex, for tuple: Tuple) -> Address? {
-        let place = routing.ipv4[tuple.destination.ipv4]
-        if place.destination == .interface(interface), place.preferredSource != 0 {
-            return Address(ipv4: place.preferredSource)
-        }
         for prefix in configuration.interfaces[Int(interface.raw)].addresses
         where prefix.family == .ipv4 && prefix.contains(tuple.destination, .ipv4) {
             return prefix.address

@@ -51,6 +51,22 @@ enum NAT {
         return isTaken
     }
 
+    /// Does for a connection no rule asks to map what `setUp` does with its `nullRange`, where the
+    /// head of one chain shows that nobody has the tuple of its answers.
+    ///
+    /// Returns false where a search is needed.
+    static func keep(
+        _ slot: Slot, _ kind: NATKind, in table: inout ConnectionTable, at now: Moment
+    ) -> Bool {
+        let hash = table.records[slot].hashReply
+        guard hash != 0, !table.records[slot].status.contains(.confirmed),
+            table.findsNone(hash, at: now)
+        else { return false }
+        if kind == .source { table.enterBySource(slot) }
+        table.records[slot].status.insert(doneBit(kind))
+        return true
+    }
+
     /// The mapping of a connection no rule asks to map: its present address, any free port.
     static func nullRange(_ reply: Tuple, _ kind: NATKind) -> NATRange {
         NATRange(to: kind == .source ? reply.destination : reply.source)

@@ -67,6 +67,19 @@ extension ConnectionTable {
         return pick(bucket, for: tuple, hash: hash, zones, namespace, besides: besides)
     }
 
+    /// Whether a search for this hash finds nothing, as far as the bucket's head alone tells; if so,
+    /// it counts as one.
+    @inline(__always)
+    mutating func findsNone(_ hash: UInt32, at now: Moment) -> Bool {
+        let head = buckets[buckets.bucket(of: hash)]
+        guard head.cannotHold(hash), !head.mayHaveExpired(at: now.tick),
+            collector.keepsSummariesFresh(at: now.tick)
+        else { return false }
+        lookups &+= 1
+        linksWalked &+= UInt64(head.length)
+        return true
+    }
+
     /// Looks at the links of a chain that its head does not exclude.
     @inline(never)
     private mutating func pick(

@@ -94,7 +94,7 @@ struct ExpectationTable: ~Copyable {
     init(_ key: SipHash) { self.key = key }
 
     var isEmpty: Bool { count == 0 }
-    var byteCount: Int { records.byteCount + heads.byteCount }
+    var byteCount: Int { heads.count == 1 ? 0 : records.byteCount + heads.byteCount }
 
     private func bucket(_ tuple: Tuple, _ namespace: NamespaceIndex) -> UInt32 {
         let hash = key.of(
