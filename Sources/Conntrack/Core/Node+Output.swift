@@ -83,6 +83,11 @@ extension Node {
         guard routing.isOwn(packet.tuple.destination, family) else { return PathEnd(.forwarded) }
         packet.inInterface = packet.outInterface
         packet.outInterface = .none
+        // What has no connection by now comes in like any other packet.
+        if packet.connection == .none, packet.info != .untracked {
+            packet.info = .none
+            packet.template = PacketTemplate()
+        }
         let prerouting = plan.range(of: .prerouting, family)
         return run(prerouting, .prerouting, &packet, at: now) ?? finish(&packet, at: now)
     }
