@@ -57,7 +57,7 @@ extension ConnectionKey {
 
 /// How often newcomers to the full table found somebody to make room, in both arms.
 public struct EvictionSummary: Sendable, Hashable {
-    /// Newcomers to a full table.
+    /// Different newcomers to a full table.
     public var searches: Int
     /// How many of them the live kernel found room for.
     public var live: Int
@@ -84,7 +84,7 @@ public struct EvictionSummary: Sendable, Hashable {
     }
 
     public var text: String {
-        "\(searches) newcomers met a full table; room was made for \(live) on the live kernel, "
+        "\(searches) different newcomers met a full table; room was made for \(live) on the live kernel, "
             + "for \(model) by the model's own search"
     }
 }

@@ -136,6 +136,7 @@ struct VerifyCommand: ParsableCommand {
             "\(result.packetCount) packets, \(result.disagreementCount) with a difference, "
                 + Self.rate(result.packetCount, since: started)
         ])
+        if result.evictions.searches > 0 { try Self.say([result.evictions.text]) }
         if (ending as? CaptureError)?.underlying is Interrupted {
             throw Failure(code: .interrupted, text: "interrupted; the result is partial")
         }

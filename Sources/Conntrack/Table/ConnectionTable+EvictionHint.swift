@@ -15,13 +15,24 @@ public struct ConnectionKey: Sendable, Hashable, BitwiseCopyable {
 }
 
 /// How searches for a victim went while somebody else's choice was followed.
+///
+/// A flow counts once, when its first packet comes: one that was refused is refused again with every
+/// packet, because it searches the same eight buckets, and one that was let in does not search again.
 public struct EvictionTally: Sendable, Hashable {
-    /// Newcomers to a full table.
+    /// Whether a search has failed.
+    var hasRefused = false
+    /// The hashes of the tuples that have searched.
+    private var newcomers: Set<UInt32> = []
+
+    /// Different newcomers to a full table.
     public internal(set) var searches = 0
     /// Searches in which the choice followed made room.
     public internal(set) var followed = 0
     /// Searches in which the eight buckets under our own hash held a victim.
     public internal(set) var found = 0
+
+    /// Whether `hash` searches for the first time.
+    mutating func isFirst(_ hash: UInt32) -> Bool { newcomers.insert(hash).inserted }
 }
 
 extension ConnectionTable {
@@ -32,8 +43,11 @@ extension ConnectionTable {
     mutating func dropHinted(
         _ hint: [ConnectionKey], near hash: UInt32, _ namespace: NamespaceIndex, at now: Moment
     ) -> Bool {
-        evictions.searches += 1
-        if hasVictim(near: hash, namespace, at: now) { evictions.found += 1 }
+        let isFirst = evictions.isFirst(hash)
+        if isFirst {
+            evictions.searches += 1
+            if hasVictim(near: hash, namespace, at: now) { evictions.found += 1 }
+        }
         var dropped: UInt32 = 0
         for key in hint {
             guard let slot = slot(of: key, namespace),
@@ -42,8 +56,11 @@ extension ConnectionTable {
             else { continue }
             dropped += 1
         }
-        guard dropped > 0 else { return false }
-        evictions.followed += 1
+        guard dropped > 0 else {
+            evictions.hasRefused = true
+            return false
+        }
+        if isFirst { evictions.followed += 1 }
         namespaces[namespace].counters.earlyDrop &+= dropped
         return true
     }
@@ -53,8 +70,7 @@ extension ConnectionTable {
     mutating func collectHinted(
         _ keys: [ConnectionKey], _ namespace: NamespaceIndex, at now: Moment
     ) {
-        let hasRefused = evictions.searches > evictions.followed
-        let ceiling = hasRefused ? limits.connections / 100 * 95 : 0
+        let ceiling = evictions.hasRefused ? limits.connections / 100 * 95 : 0
         for key in keys {
             guard let slot = slot(of: key, namespace) else { continue }
             let record = records[slot]

@@ -52,6 +52,24 @@ private struct FullTable: ~Copyable {
         #expect(full.machine.connection(full.newcomer) == nil)
     }
 
+    @Test("a comparison counts a flow that is refused with every packet once, by its first search")
+    func countsNewcomersOnce() {
+        var full = FullTable(victimsAt: [3], home: Self.home)
+        full.machine.node.evictionHint = []
+        for _ in 0..<5 {
+            #expect(full.sendNewcomer() == PathEnd(.dropped, .tableFull))
+        }
+        #expect(full.machine.counters.drop == 5)
+        #expect(full.machine.node.evictions.searches == 1)
+        #expect(full.machine.node.evictions.found == 1, "our own search would have made room")
+        #expect(full.machine.node.evictions.followed == 0)
+        let other = full.machine.tuple(in: Self.home + 200)
+        full.machine.node.evictionHint = [ConnectionKey(full.victims[0])]
+        #expect(full.machine.send(other).verdict == .forwarded)
+        #expect(full.machine.node.evictions.searches == 2)
+        #expect(full.machine.node.evictions.followed == 1)
+    }
+
     @Test(
         "table.md case 2: an unassured connection within eight buckets makes room",
         arguments: UInt32(0)...7)
