@@ -2,10 +2,7 @@ internal import LinuxCalls
 
 /// Reads another host's settings, by one command that `ssh` runs there.
 enum ShellSettings {
-    /// Nanoseconds to wait for it: keys and handshakes are part of that.
-    private static let patience: UInt64 = 15_000_000_000
-
-    /// One line of POSIX shell, without single quotes: it travels inside them.
+    /// One line of POSIX shell, without single quotes.
     static var script: String {
         let names = TargetSettings.trackerNames + TargetSettings.socketNames
         return "exec 2>/dev/null; for n in \(names.joined(separator: " ")); do "
@@ -19,18 +16,10 @@ enum ShellSettings {
     ///
     /// - Throws: Why it did not answer.
     static func read(_ host: String) throws(ProbeError) -> String {
-        guard let program = Program.path(of: "ssh") else {
-            throw .remote("there is no ssh here; install the package openssh-client")
-        }
+        let child = try RemoteShell.start(script, on: host)
+        let deadline = MonotonicClock.now() + RemoteShell.firstPatience
         var text = ""
         do throws(SystemCallError) {
-            let child = try ChildProcess(
-                program,
-                [
-                    "-T", "-o", "BatchMode=yes", "-o", "ConnectTimeout=10", "--", host,
-                    "exec sh -c '\(script)'",
-                ], keeping: ["HOME", "PATH", "SSH_AUTH_SOCK", "USER"])
-            let deadline = MonotonicClock.now() + patience
             while MonotonicClock.now() < deadline {
                 let (lines, hasMore) = try child.lines()
                 for line in lines { text += line + "\n" }

@@ -11,9 +11,7 @@ final class MetricsHost: RemoteHost {
     private let program: Program
 
     init(_ url: String) throws(ProbeError) {
-        guard let program = Program(named: "curl") else {
-            throw .remote("there is no curl here; install the package curl")
-        }
+        guard let program = WebQuestion.program else { throw .remote(WebQuestion.missing) }
         self.url = url
         self.program = program
     }
@@ -22,10 +20,9 @@ final class MetricsHost: RemoteHost {
         let before = MonotonicClock.now()
         let outcome: Program.Outcome
         do throws(SystemCallError) {
-            outcome = try program.run([
-                "--silent", "--show-error", "--fail", "--location", "--noproxy", "*",
-                "--max-time", "0.9", "--max-filesize", "16777216", "--", url,
-            ])
+            outcome = try program.run(
+                WebQuestion.arguments(
+                    url, seconds: 0.9, ["--fail", "--max-filesize", "16777216"]))
         } catch {
             throw .call(error)
         }

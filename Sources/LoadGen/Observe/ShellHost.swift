@@ -19,9 +19,7 @@ final class ShellHost: RemoteHost {
         ("netstat", "cat /proc/net/netstat"),
         ("processor", "head -n 1 /proc/stat"),
     ]
-    /// Nanoseconds to wait for the first answer, which comes behind keys and handshakes, and for
-    /// each of the others.
-    private static let firstPatience: UInt64 = 15_000_000_000
+    /// Nanoseconds to wait for every answer but the first.
     private static let patience: UInt64 = 900_000_000
 
     private let host: String
@@ -30,7 +28,7 @@ final class ShellHost: RemoteHost {
     /// Answers asked for and not waited for any more.
     private var overdue = 0
 
-    /// One line of POSIX shell, without single quotes: it travels inside them.
+    /// One line of POSIX shell, without single quotes.
     static var script: String {
         let looks = parts.map { "echo \"\(mark)\($0)\"; \($1)" }.joined(separator: "; ")
         return "exec 2>/dev/null; while read -r word; do case $word in "
@@ -38,22 +36,9 @@ final class ShellHost: RemoteHost {
             + "|| echo \"\(mark)refused\";; esac; echo \"\(mark)end\"; done"
     }
 
-    /// Starts `ssh`, which is looked for where this process's PATH says.
     init(_ host: String) throws(ProbeError) {
-        guard let program = Program.path(of: "ssh") else {
-            throw .remote("there is no ssh here; install the package openssh-client")
-        }
         self.host = host
-        do throws(SystemCallError) {
-            child = try ChildProcess(
-                program,
-                [
-                    "-T", "-o", "BatchMode=yes", "-o", "ConnectTimeout=10", "--", host,
-                    "exec sh -c '\(Self.script)'",
-                ], keeping: ["HOME", "PATH", "SSH_AUTH_SOCK", "USER"])
-        } catch {
-            throw .call(error)
-        }
+        child = try RemoteShell.start(Self.script, on: host)
     }
 
     func sample() throws(ProbeError) -> HostSample {
@@ -86,7 +71,7 @@ final class ShellHost: RemoteHost {
     /// Asks, and waits for the answer: parts by their names.
     private func ask(_ word: String) throws(ProbeError) -> [String: String] {
         child.tell(word)
-        let deadline = MonotonicClock.now() + (isOpen ? Self.patience : Self.firstPatience)
+        let deadline = MonotonicClock.now() + (isOpen ? Self.patience : RemoteShell.firstPatience)
         var answer: [String: String] = [:]
         var part = ""
         while true {

@@ -1,8 +1,10 @@
+internal import Conntrack
 internal import LinuxCalls
+internal import Wire
 
 /// Entries of one protocol and state.
 public struct StateCount: Sendable, Codable, Hashable {
-    /// `tcp`, `udp`, … or the protocol's number.
+    /// `tcp`, `udp`, …: the word `conntrack -L` starts a line with.
     public var proto: String
     /// TCP's state, as the kernel calls it; of others, whether a reply was seen.
     public var state: String
@@ -13,6 +15,15 @@ public struct StateCount: Sendable, Codable, Hashable {
         self.state = state
         self.count = count
     }
+
+    /// As a listing would name it; `tcpState` is looked at for TCP alone, `hasReply` for the rest.
+    public init(protocolNumber: UInt8, tcpState: UInt8, hasReply: Bool, count: Int) {
+        let isTCP = protocolNumber == IPProtocol.tcp
+        self.init(
+            proto: ProtocolName.inTool(protocolNumber),
+            state: isTCP ? StateName.tcp(tcpState) : hasReply ? "REPLIED" : "UNREPLIED",
+            count: count)
+    }
 }
 
 /// Counts a namespace's entries by state, by listing them all.
@@ -20,13 +31,6 @@ public struct StateCount: Sendable, Codable, Hashable {
 /// A listing makes the kernel remove expired entries, those of every namespace (spec gc.md §5): it
 /// changes what is measured, so that nobody does it unasked or often.
 struct TrackerStates: ~Copyable {
-    private static let tcpStates = [
-        "NONE", "SYN_SENT", "SYN_RECV", "ESTABLISHED", "FIN_WAIT", "CLOSE_WAIT", "LAST_ACK",
-        "TIME_WAIT", "CLOSE", "SYN_SENT2",
-    ]
-    private static let protocols: [UInt8: String] = [
-        1: "icmp", 6: "tcp", 17: "udp", 47: "gre", 58: "icmpv6", 132: "sctp", 136: "udplite",
-    ]
     private static let seenReply: UInt8 = 2
 
     private let socket: NetlinkSocket
@@ -109,14 +113,9 @@ struct TrackerStates: ~Copyable {
         counts.indices.filter { counts[$0] > 0 }.map { place in
             let proto = UInt8(place / 16)
             let state = place % 16
-            let name: String
-            if proto == 6 {
-                name = state < Self.tcpStates.count ? Self.tcpStates[state] : "\(state)"
-            } else {
-                name = state == 1 ? "REPLIED" : "UNREPLIED"
-            }
             return StateCount(
-                proto: Self.protocols[proto] ?? "\(proto)", state: name, count: counts[place])
+                protocolNumber: proto, tcpState: UInt8(state), hasReply: state == 1,
+                count: counts[place])
         }
     }
 }

@@ -88,16 +88,13 @@ public struct HealthProbe: ~Copyable {
                 return .failed("\(error.error(with: address))")
             }
         case .get(let url):
-            guard let program = Program(named: "curl") else {
-                return .failed("there is no curl here; install the package curl")
-            }
+            guard let program = WebQuestion.program else { return .failed(WebQuestion.missing) }
             do throws(SystemCallError) {
                 child = try ChildProcess(
                     program.path,
-                    [
-                        "--silent", "--show-error", "--location", "--noproxy", "*", "--max-time",
-                        "2", "--output", "/dev/null", "--write-out", "%{http_code}\n", "--", url,
-                    ])
+                    WebQuestion.arguments(
+                        url, seconds: 2,
+                        ["--output", "/dev/null", "--write-out", "%{http_code}\n"]))
                 answer = ""
                 return nil
             } catch {
