@@ -83,6 +83,13 @@ import Testing
             ("insert_failed", "sum(node.conntrack.insert_failed) == 0"),
             ("the resolver waits 5 s", "max(slow.lookup) > 5s")),
         Row(
+            "snat-port-race", ("2 to 4 % insert failures, 10 threads", "~= 0.03 * sum(threads-10"),
+            ("2 to 4 %, 80 threads", "~= 0.03 * sum(threads-80.attempted)"),
+            ("a SYN retransmission of 1 s", "p99(threads-80.connect) > 1s"),
+            ("then 3 s", "max(threads-80.connect) > 3s"),
+            ("fully-random brings 0", "sum(gw-random.conntrack.insert_failed) == 0"),
+            ("a current kernel", "sum(gw-now.conntrack.insert_failed) == 0")),
+        Row(
             "stale-segment-reset", ("INVALID; today ignored", "sum(gw-plain.packets.invalid) == 0"),
             ("RST after about 8 s; today none", "sum(upload-plain.failed) == 0"),
             ("tcp_be_liberal, or drop INVALID", "sum(upload-liberal.completed) == 20")),
