@@ -105,7 +105,7 @@ struct RunCommand: ParsableCommand {
     private static let eventLimit = 10_000_000
 
     mutating func run() throws {
-        let file = try readScenario()
+        let file = try ScenarioInput.read(self.file, set: overrides)
         let scenario = file.scenario
         for note in file.notes where !quiet { Message.error(note) }
         try checkMemory(scenario)
@@ -123,7 +123,7 @@ struct RunCommand: ParsableCommand {
         }
         let captures = try openCaptures(&run)
         try writeNodeFiles(run)
-        var progress = ProgressLine(isShown: !quiet && StandardStream.error.isTerminal)
+        var progress = ProgressLine(isQuiet: quiet)
         let interruption = Interruption()
         var isInterrupted = false
         while run.advance() {
@@ -158,22 +158,6 @@ struct RunCommand: ParsableCommand {
     }
 
     // MARK: Before
-
-    private func readScenario() throws -> ScenarioFile {
-        var parsed: [ScenarioFile.Override] = []
-        for text in overrides {
-            guard let override = ScenarioFile.Override(text) else {
-                throw Failure(
-                    code: .usage, text: "--set: found '\(text)', expected path=value")
-            }
-            parsed.append(override)
-        }
-        do {
-            return try ScenarioFile.read(file, overrides: parsed)
-        } catch {
-            throw Failure(code: .usage, text: "the scenario is refused\n\(error)")
-        }
-    }
 
     private func time(_ text: String, _ option: String) throws -> Instant {
         Instant.start + (try OptionValue.read(option, text, OptionQuantity.duration))

@@ -45,7 +45,7 @@ struct ValidateCommand: ParsableCommand {
             try Output.write(text)
             return
         }
-        let overrides = try Overrides.parse(settings)
+        let overrides = try ScenarioInput.overrides(settings)
         var refused = 0
         for file in files {
             let read: ScenarioFile
@@ -74,17 +74,5 @@ struct ValidateCommand: ParsableCommand {
         return "\(file): good: \(layout.members.count) machines, \(layout.links.count) links, "
             + "\(scenario.workloads.count) workloads, \(scenario.expectations.count) "
             + "expectations\(points); at most \(megabytes) MiB"
-    }
-}
-
-/// `--set path=value`.
-enum Overrides {
-    static func parse(_ settings: [String]) throws -> [ScenarioFile.Override] {
-        try settings.map { text in
-            guard let made = ScenarioFile.Override(text) else {
-                throw ValidationError("--set: found '\(text)', expected 'path=value'")
-            }
-            return made
-        }
     }
 }

@@ -74,3 +74,12 @@ struct Scratch: ~Copyable {
         return place.path
     }
 }
+
+/// Arguments that are refused, and the sentence that says why: a row of a table of tests.
+struct RefusedCall: CustomTestStringConvertible, Sendable {
+    var arguments: [String]
+    var status: Int32 = 2
+    var sentence: String
+
+    var testDescription: String { arguments.joined(separator: " ") }
+}

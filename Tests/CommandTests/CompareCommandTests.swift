@@ -36,46 +36,38 @@ private enum ShortScenario {
 }
 
 @Suite struct CompareRefusalTests {
-    struct Row: CustomTestStringConvertible, Sendable {
-        var arguments: [String]
-        var status: Int32 = 2
-        var sentence: String
-
-        var testDescription: String { arguments.joined(separator: " ") }
-    }
-
     @Test(
         "a comparison that cannot be is refused with a sentence",
         arguments: [
-            Row(
+            RefusedCall(
                 arguments: ["--target", "203.0.113.1:9000"],
                 sentence: "is a public address; if it is yours to load, list it in"),
-            Row(
+            RefusedCall(
                 arguments: ["--target", "10.255.255.1:9000"],
                 sentence: "name it with --i-may-load 10.255.255.1"),
-            Row(
+            RefusedCall(
                 arguments: ["--target", "127.0.0.1:9000", "--within", "plateau"],
                 sentence: "--within: found 'plateau', expected per cents such as plateau=2"),
-            Row(
+            RefusedCall(
                 arguments: ["--target", "127.0.0.1:9000", "--observe", "none"],
                 sentence: "expected the table to compare with"),
-            Row(
+            RefusedCall(
                 arguments: ["--target", "127.0.0.1:9000", "--observe", "netns:nowhere-4711"],
                 status: 4, sentence: "there is no namespace 'nowhere-4711'"),
-            Row(
+            RefusedCall(
                 arguments: ["--target", "127.0.0.1:9000", "--set", "seed"],
                 sentence: "--set: found 'seed', expected path=value"),
-            Row(
+            RefusedCall(
                 arguments: ["--target", "127.0.0.1:9000", "--sources", "::1"],
                 sentence: "--sources: found '::1', expected addresses of the target's family"),
-            Row(
+            RefusedCall(
                 arguments: [
                     "--target", "127.0.0.1:9000", "--set", "workloads.churn.flow.close=half-close",
                 ],
                 sentence: "close: found 'half-close', expected client-fin, server-fin, rst, abandon"
             ),
         ])
-    func refuses(_ row: Row) throws {
+    func refuses(_ row: RefusedCall) throws {
         let scratch = try Scratch()
         let command = try Command.run(
             ["compare", try ShortScenario.write(in: scratch)] + row.arguments)

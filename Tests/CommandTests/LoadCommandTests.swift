@@ -47,57 +47,50 @@ enum LoadScript {
 }
 
 @Suite struct LoadRefusalTests {
-    struct Row: CustomTestStringConvertible, Sendable {
-        var arguments: [String]
-        var status: Int32 = 2
-        var sentence: String
-
-        var testDescription: String { arguments.joined(separator: " ") }
-    }
-
     @Test(
         "what is not to be loaded, or cannot be read, is refused with a sentence",
         arguments: [
-            Row(
+            RefusedCall(
                 arguments: ["--quick", "churn", "--target", "203.0.113.1:80"],
                 sentence: "is a public address; if it is yours to load, list it in"),
-            Row(
+            RefusedCall(
                 arguments: [
                     "--quick", "churn", "--target", "203.0.113.1:80", "--i-may-load", "203.0.113.1",
                 ], sentence: "list it in /etc/ctlab/may-load (or --allow-file) as well"),
-            Row(
+            RefusedCall(
                 arguments: ["--quick", "churn", "--target", "10.255.255.1:80"],
                 sentence: "name it with --i-may-load 10.255.255.1"),
-            Row(
+            RefusedCall(
                 arguments: ["--quick", "churn", "--target", "[::ffff:8.8.8.8]:80"],
                 sentence: "8.8.8.8"),
-            Row(
+            RefusedCall(
                 arguments: ["--quick", "churn", "--target", "no.such.host.invalid:80"],
                 sentence: "no.such.host.invalid"),
-            Row(arguments: ["--quick", "churn", "--target", "127.0.0.1"], sentence: "HOST:PORT"),
-            Row(
+            RefusedCall(
+                arguments: ["--quick", "churn", "--target", "127.0.0.1"], sentence: "HOST:PORT"),
+            RefusedCall(
                 arguments: ["--quick", "chrun", "--target", "127.0.0.1:80"],
                 sentence: "found 'chrun', expected churn, hold, request, fanout"),
-            Row(
+            RefusedCall(
                 arguments: ["--quick", "churn", "--target", "127.0.0.1:80", "--rate", "fast"],
                 sentence: "--rate: found 'fast'"),
-            Row(
+            RefusedCall(
                 arguments: ["--quick", "churn", "--target", "127.0.0.1:80", "--for", "48h"],
                 sentence: "expected more than 0 and at most 86400 s"),
-            Row(
+            RefusedCall(
                 arguments: ["--quick", "churn", "--target", "127.0.0.1:80", "--rate", "9000000/s"],
                 sentence: "at most 1000000/s"),
-            Row(
+            RefusedCall(
                 arguments: [
                     "--quick", "churn", "--target", "127.0.0.1:80", "--observe",
                     "netns:nowhere-4711",
                 ], status: 4, sentence: "there is no namespace 'nowhere-4711'"),
-            Row(
+            RefusedCall(
                 arguments: [
                     "--quick", "churn", "--target", "127.0.0.1:80", "--allow-file", "/no/such/file",
                 ], sentence: "/no/such/file"),
         ])
-    func refuses(_ row: Row) throws {
+    func refuses(_ row: RefusedCall) throws {
         let command = try Command.run(["load"] + row.arguments)
         #expect(command.status == row.status)
         #expect(command.error.contains(row.sentence), "\(command.error)")

@@ -36,7 +36,7 @@ import Testing
         #expect(try Command.run(["validate", "no-such-file.yaml"]).status == 2)
         #expect(
             try Command.run(["validate", "README.md", "--set", "cpus"]).error.contains(
-                "--set: found 'cpus', expected 'path=value'"))
+                "--set: found 'cpus', expected path=value"))
         #expect(try Command.run(["list", "no-such-folder"]).status == 2)
     }
 

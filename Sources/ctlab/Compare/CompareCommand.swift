@@ -69,7 +69,7 @@ struct CompareCommand: ParsableCommand {
                     + "plateau=2,full=5,drops=10")
         }
         let (target, permit) = try generator.targets.approved()
-        let file = try readScenario()
+        let file = try ScenarioInput.read(scenario, set: overrides)
         var notes = quiet ? [] : file.notes
         let plan = try plan(of: file.scenario, target, &notes)
         notes += Preflight.remarks(
@@ -108,21 +108,6 @@ struct CompareCommand: ParsableCommand {
     }
 
     // MARK: Before
-
-    private func readScenario() throws -> ScenarioFile {
-        var parsed: [ScenarioFile.Override] = []
-        for text in overrides {
-            guard let override = ScenarioFile.Override(text) else {
-                throw Failure(code: .usage, text: "--set: found '\(text)', expected path=value")
-            }
-            parsed.append(override)
-        }
-        do {
-            return try ScenarioFile.read(scenario, overrides: parsed)
-        } catch {
-            throw Failure(code: .usage, text: "the scenario is refused\n\(error)")
-        }
-    }
 
     private func plan(
         of described: Scenario, _ target: TargetPool, _ notes: inout [String]
@@ -177,13 +162,15 @@ struct CompareCommand: ParsableCommand {
         _ plan: Plan, _ permit: LoadPermit, _ sampler: inout CompareSampler
     ) throws -> (LoadResult, MeasuredTable) {
         let interruption = try GeneratorOptions.interruption()
-        let progress = CompareProgress(isShown: !quiet && StandardStream.error.isTerminal)
+        let progress = ProgressLine(isQuiet: quiet)
         let result = try generator.run(
             plan, permit, command: "compare", interruption: interruption
         ) { origin in
             sampler.look(origin: origin)
         } tick: { tick in
-            progress.show(tick.seconds, of: plan.duration / 1_000_000_000, sampler.latestCount)
+            progress.show(
+                seconds: tick.seconds, of: plan.duration / 1_000_000_000,
+                entries: sampler.latestCount)
             return sampler.isBlind || Self.nobodyAnswers(tick.flows) ? [.stop] : []
         }
         progress.clear()
@@ -256,21 +243,5 @@ struct CompareCommand: ParsableCommand {
                     "\(report.scenario): \(names.joined(separator: ", ")) outside --within \(within)"
             )
         }
-    }
-}
-
-/// A line of progress on a terminal.
-struct CompareProgress {
-    let isShown: Bool
-
-    func show(_ seconds: Int, of whole: UInt64, _ count: Int) {
-        guard isShown else { return }
-        write("\r\u{1B}[K\(seconds) of \(whole) s, \(count) entries")
-    }
-
-    func clear() { if isShown { write("\r\u{1B}[K") } }
-
-    private func write(_ text: String) {
-        _ = try? StandardStream.error.write(Array(text.utf8).span)
     }
 }

@@ -65,15 +65,15 @@ struct Prediction {
     private static func states(_ entries: [Entry]) -> [StateCount] {
         var counts: [StateCount] = []
         for entry in entries where entry.remainingTicks > 0 {
-            let proto = ProtocolName.inTool(entry.original.protocolNumber)
-            let state =
-                entry.original.protocolNumber == IPProtocol.tcp
-                ? StateName.tcp(entry.protocolState)
-                : entry.status.contains(.seenReply) ? "REPLIED" : "UNREPLIED"
-            if let place = counts.firstIndex(where: { $0.proto == proto && $0.state == state }) {
+            let one = StateCount(
+                protocolNumber: entry.original.protocolNumber, tcpState: entry.protocolState,
+                hasReply: entry.status.contains(.seenReply), count: 1)
+            if let place = counts.firstIndex(where: {
+                $0.proto == one.proto && $0.state == one.state
+            }) {
                 counts[place].count += 1
             } else {
-                counts.append(StateCount(proto: proto, state: state, count: 1))
+                counts.append(one)
             }
         }
         return counts

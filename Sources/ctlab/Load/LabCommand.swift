@@ -231,12 +231,11 @@ struct LabCommand: ParsableCommand {
         }
 
         private static func setup(_ path: String) throws -> LabSetup {
+            let scenario = try ScenarioInput.read(path).scenario
             do {
-                return try LabSetup(try ScenarioFile.read(path).scenario)
-            } catch let error as ScenarioPlanError {
-                throw Failure(code: .usage, text: "lab: \(path)\n\(error)")
+                return try LabSetup(scenario)
             } catch {
-                throw Failure(code: .usage, text: "the scenario is refused\n\(error)")
+                throw Failure(code: .usage, text: "lab: \(path)\n\(error)")
             }
         }
 

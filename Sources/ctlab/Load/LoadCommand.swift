@@ -104,12 +104,7 @@ struct LoadCommand: ParsableCommand {
 
     /// The plan of a scenario file: options that shape a profile do not apply.
     private func plan(ofScenario path: String, _ target: TargetPool) throws -> Plan {
-        let file: ScenarioFile
-        do {
-            file = try ScenarioFile.read(path)
-        } catch {
-            throw Failure(code: .usage, text: "the scenario is refused\n\(error)")
-        }
+        let file = try ScenarioInput.read(path)
         let pool = try generator.sourcePool(for: target)
         do {
             let made = try ScenarioPlan(
