@@ -5,7 +5,9 @@ enum RemoteShell {
     /// Nanoseconds to wait for the first answer, which comes behind keys and handshakes.
     static let firstPatience: UInt64 = 15_000_000_000
 
-    /// Starts `ssh`, which is looked for where this process's PATH says. It asks nobody anything.
+    /// Starts `ssh`, which is looked for where this process's PATH says.
+    ///
+    /// It asks nobody for a password.
     ///
     /// - Parameter script: Without single quotes: it travels inside them.
     static func start(_ script: String, on host: String) throws(ProbeError) -> ChildProcess {
