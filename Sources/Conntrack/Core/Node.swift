@@ -165,6 +165,8 @@ public struct Node: ~Copyable {
         table.list(namespace, at: moment(now))
     }
 
+    // Inlined: a call that borrows the node copies all of it.
+    @inline(__always)
     func moment(_ now: Instant) -> Moment { Moment(now, configuration.tickRate) }
 
     // MARK: Time

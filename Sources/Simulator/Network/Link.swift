@@ -37,8 +37,12 @@ struct Passage: BitwiseCopyable {
 /// One direction of a link between two machines.
 struct LinkDirection {
     var settings: LinkSettings {
-        didSet { latestArrival = 0 }
+        didSet {
+            latestArrival = 0
+            hasJitter = settings.jitter != .constant(0)
+        }
     }
+    private var hasJitter: Bool
     /// Where it ends: the station and its interface there.
     var station: UInt32
     var interface: UInt8
@@ -56,6 +60,7 @@ struct LinkDirection {
         opposite: UInt32
     ) {
         self.settings = settings
+        hasJitter = settings.jitter != .constant(0)
         self.station = station
         self.interface = interface
         self.ownInterface = ownInterface
@@ -80,7 +85,7 @@ struct LinkDirection {
             leaves = freeAt
         }
         var time = sampler.draw(settings.delay, limit: 1e15)
-        if settings.jitter != .constant(0) { time += sampler.draw(settings.jitter, limit: 1e15) }
+        if hasJitter { time += sampler.draw(settings.jitter, limit: 1e15) }
         var arrival = leaves &+ UInt64(time)
         if happens(settings.late, &sampler) {
             arrival &+= UInt64(sampler.draw(settings.lateness, limit: 1e15))

@@ -86,6 +86,9 @@ extension Simulation {
     }
 
     /// The link by which an untracked host sends.
+    ///
+    /// Inlined: a call that borrows the simulation copies all of it.
+    @inline(__always)
     private func link(from station: Int, to tuple: Tuple) -> Int? {
         let first = Int(facts[station].firstLink)
         if facts[station].linkCount == 1 { return first }

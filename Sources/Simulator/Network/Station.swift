@@ -105,8 +105,14 @@ final class TrackedNode {
     let station: Int
     /// Nanoseconds a CPU works on a packet up to source translation, and from there to confirmation;
     /// both 0: packets never overlap.
-    var processing: Scenario.Distribution
-    var confirming: Scenario.Distribution
+    var processing: Scenario.Distribution {
+        didSet { isInstant = Self.isInstant(processing, confirming) }
+    }
+    var confirming: Scenario.Distribution {
+        didSet { isInstant = Self.isInstant(processing, confirming) }
+    }
+    /// Whether packets go through at once and never overlap.
+    private(set) var isInstant: Bool
     let steering: Scenario.Steering
     var cpus: [CPUState]
     private var turn = 0
@@ -129,6 +135,7 @@ final class TrackedNode {
         self.station = station
         processing = description.processing
         confirming = description.confirming
+        isInstant = Self.isInstant(description.processing, description.confirming)
         steering = description.steering
         cpus = Array(repeating: CPUState(), count: max(1, description.cpus))
         sampler = Sampler(seed: seed)
@@ -139,8 +146,11 @@ final class TrackedNode {
         intervention = intervention ?? (now, what)
     }
 
-    /// Whether packets go through at once and never overlap.
-    var isInstant: Bool { processing == .constant(0) && confirming == .constant(0) }
+    private static func isInstant(
+        _ processing: Scenario.Distribution, _ confirming: Scenario.Distribution
+    ) -> Bool {
+        processing == .constant(0) && confirming == .constant(0)
+    }
 
     /// Nanoseconds a CPU works on the next packet up to source translation.
     func processingTime() -> UInt64 { UInt64(sampler.draw(processing, limit: 1e12)) }

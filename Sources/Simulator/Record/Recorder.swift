@@ -127,7 +127,7 @@ struct Recorder {
         // What is looked up for a workload is part of it.
         let resolver = workload.flow.resolver
         let lookup = resolver.map { simulation.workloads[$0].stats } ?? WorkloadStats()
-        let isRaw = workload.raw != nil
+        let isRaw = workload.isRaw
         let skipped = stats.failed[Int(FailureReason.noPort.rawValue)] + workload.skipped
         let dropped = zip(stats.dropped, lookup.dropped).map { $0 + $1 }
         let values: [Double] = [

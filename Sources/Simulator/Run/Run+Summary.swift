@@ -96,7 +96,7 @@ extension Run {
         for (place, name) in PacketFate.names.enumerated() where stats.dropped[place] > 0 {
             summary.drops[name] = stats.dropped[place]
         }
-        summary.isRaw = workload.raw != nil
+        summary.isRaw = workload.isRaw
         summary.isDatagram = workload.raw?.isDatagram ?? workload.flow.isDatagram
         summary.isHidden = workload.isHidden
         summary.connect = latency("\(workload.name).connect")

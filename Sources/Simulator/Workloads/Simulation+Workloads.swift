@@ -40,12 +40,12 @@ extension Simulation {
 
     private mutating func scheduleArrival(_ index: Int, after moment: UInt64) {
         let generation = workloads[index].generation
-        guard workloads[index].isOpen || workloads[index].raw != nil else {
+        guard workloads[index].isOpen || workloads[index].isRaw else {
             return queue.push(
                 Event(.workloadArrival, at: moment, UInt32(index), extra: generation))
         }
-        let kind: EventKind = workloads[index].raw == nil ? .workloadArrival : .rawPacket
-        if case .replay = workloads[index].raw?.kind {
+        let kind: EventKind = workloads[index].isRaw ? .rawPacket : .workloadArrival
+        if workloads[index].isRaw, case .replay = workloads[index].raw?.kind {
             return scheduleReplay(index, generation)
         }
         guard let next = workloads[index].nextArrival(after: moment) else {

@@ -139,7 +139,12 @@ struct WorkloadState {
     var flow: FlowPlan
     var sources: [SourceRange]
     var target: TargetPlan
-    var raw: RawPlan?
+    var raw: RawPlan? {
+        didSet { isRaw = raw != nil }
+    }
+    /// Whether it sends packets without connections: asked at every arrival, and cheaper to ask than
+    /// the plan.
+    private(set) var isRaw: Bool
     /// Connections that requests share: its place among the pools.
     var pool: Int?
     /// Nanoseconds into the run.
@@ -183,6 +188,7 @@ struct WorkloadState {
         self.sources = sources
         self.target = target
         self.raw = raw
+        isRaw = raw != nil
         sampler = Sampler(seed: seed)
     }
 
@@ -268,7 +274,9 @@ struct WorkloadState {
     }
 
     /// When the integral of the rate from `now` on reaches `amount`.
-    private func moment(after now: UInt64, of amount: Double) -> UInt64? {
+    ///
+    /// Mutating, though it changes nothing: a call that borrows the workload copies all of it.
+    private mutating func moment(after now: UInt64, of amount: Double) -> UInt64? {
         if let fixedRate {
             guard fixedRate > 0 else { return nil }
             return now.addingOrMax(UInt64(min(amount / fixedRate, 1e9) * 1e9))
