@@ -16,8 +16,12 @@ public struct MachineLease: ~Copyable {
     /// Whoever waits for the lease holds the lock on this one, so that those who share it come
     /// behind one who wants it alone and not before him for ever.
     private static let gatePath = "/run/ctlab/gate"
-    /// How long to wait for others, in nanoseconds.
-    private static let patience: UInt64 = 60_000_000_000
+    /// How long to wait for others, in nanoseconds: a minute, or so many seconds as
+    /// `CTLAB_LEASE_SECONDS` says, where many runs take turns.
+    private static var patience: UInt64 {
+        let seconds = Environment.value("CTLAB_LEASE_SECONDS").flatMap { UInt64($0) } ?? 60
+        return min(seconds, 86_400) * 1_000_000_000
+    }
 
     private let file: FileDescriptor
     private let isExclusive: Bool
@@ -125,7 +129,8 @@ public enum MachineLeaseError: Error, Sendable, CustomStringConvertible {
         switch self {
         case .taken(let lock):
             "another run has this machine's kernel, and settings of the whole machine are at "
-                + "stake; wait for it to end (it holds the lock on \(lock))"
+                + "stake; wait for it to end (it holds the lock on \(lock)), or wait longer with "
+                + "CTLAB_LEASE_SECONDS=600"
         case .setting(let name, let value, let reason):
             "cannot set \(name) to '\(value)': \(reason)"
         case .call(let error): "\(error)"

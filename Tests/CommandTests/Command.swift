@@ -27,7 +27,10 @@ struct Command {
         process.executableURL = URL(filePath: program)
         process.arguments = arguments
         process.currentDirectoryURL = root
-        process.environment = ["PATH": "/usr/bin:/bin", "TERM": "xterm"]
+        // Tests of the lab and of the live kernel take turns.
+        process.environment = [
+            "PATH": "/usr/bin:/bin", "TERM": "xterm", "CTLAB_LEASE_SECONDS": "1800",
+        ]
         let folder = FileManager.default.temporaryDirectory.appending(path: "ctlab-\(UUID())")
         try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
         defer { try? FileManager.default.removeItem(at: folder) }

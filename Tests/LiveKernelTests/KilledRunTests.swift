@@ -25,11 +25,8 @@ extension LiveTests {
             let process = try VerifyCommandTests.start(
                 [trace + ".pcap.gz", "--node", node.path], Pipe())
             let id = String(process.processIdentifier)
-            var attempts = 0
-            while Global.tunCount(openIn: id) < 2, attempts < 6000, process.isRunning {
-                usleep(10_000)
-                attempts += 1
-            }
+            // It may have to wait for its turn on this machine, and gives up by itself.
+            while Global.tunCount(openIn: id) < 2, process.isRunning { usleep(10_000) }
             #expect(try Global.limit() == "54321")
             let namespaces = Global.namespaces(openIn: id)
             #expect(namespaces.count == 1)
