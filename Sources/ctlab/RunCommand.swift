@@ -111,8 +111,12 @@ struct RunCommand: ParsableCommand {
         try checkMemory(scenario)
         var options = RunOptions()
         options.seed = seed
-        options.end = try until.map { try time($0, "--until") }
-        options.listAt = try listAt.map { try time($0, "--list-at") }
+        let end = Instant.start + scenario.duration
+        options.end = try until.map { try time($0, "--until", from: Instant(nanoseconds: 1), end) }
+        options.listAt = try listAt.map {
+            try time($0, "--list-at", from: .start, options.end ?? end)
+        }
+        try makeDirectory()
         options.eventLimit = out == nil ? 0 : events
 
         var run: Simulator.Run
@@ -159,8 +163,31 @@ struct RunCommand: ParsableCommand {
 
     // MARK: Before
 
-    private func time(_ text: String, _ option: String) throws -> Instant {
-        Instant.start + (try OptionValue.read(option, text, OptionQuantity.duration))
+    private func time(
+        _ text: String, _ option: String, from first: Instant, _ last: Instant
+    ) throws -> Instant {
+        let time = Instant.start + (try OptionValue.read(option, text, OptionQuantity.duration))
+        guard time >= first, time <= last else {
+            let end = NumberText.duration(last.nanoseconds)
+            throw Failure(
+                code: .usage,
+                text: "\(option): found '\(text)', expected a time within the run, "
+                    + (first > .start ? "above 0s and up to \(end)" : "from 0s to \(end)"))
+        }
+        return time
+    }
+
+    /// Makes --out's folder before anything is simulated.
+    private func makeDirectory() throws {
+        guard let out else { return }
+        do {
+            try FileManager.default.createDirectory(
+                at: URL(filePath: out), withIntermediateDirectories: true)
+        } catch {
+            throw Failure(
+                code: .failed,
+                text: "--out: cannot make the folder '\(out)': \(error.localizedDescription)")
+        }
     }
 
     private func checkMemory(_ scenario: Scenario) throws {

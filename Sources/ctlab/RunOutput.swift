@@ -95,7 +95,7 @@ struct RunOutput {
         } catch let failure as Failure {
             throw failure
         } catch {
-            throw Failure(code: .failed, text: "--out \(path): \(error)")
+            throw Failure(code: .failed, text: "--out \(path): \(error.localizedDescription)")
         }
     }
 

@@ -73,6 +73,6 @@ struct ValidateCommand: ParsableCommand {
         let megabytes = (MemoryEstimate(scenario).total + (1 << 20) - 1) >> 20
         return "\(file): good: \(layout.members.count) machines, \(layout.links.count) links, "
             + "\(scenario.workloads.count) workloads, \(scenario.expectations.count) "
-            + "expectations\(points); at most \(megabytes) MiB"
+            + "expectations\(points); about \(megabytes) MiB"
     }
 }

@@ -6,7 +6,7 @@ import Testing
     @Test("a scenario that would need more memory than it may have is refused, exit code 4")
     func refusesMemory() throws {
         let run = try Command.run([
-            "run", "scenarios/timewait-arithmetic.yaml", "--max-memory", "10MiB",
+            "run", "scenarios/timewait-arithmetic.yaml", "--max-memory", "41MiB",
         ])
         #expect(run.status == 4)
         #expect(run.output.isEmpty)
@@ -14,7 +14,39 @@ import Testing
             run.error.contains("ctlab: the scenario would need about "), "\(run.error)")
         #expect(
             run.error.contains(
-                "more than 10 MiB; lower its load, or raise --max-memory"), "\(run.error)")
+                "more than 41 MiB; lower its load, or raise --max-memory"), "\(run.error)")
+    }
+
+    @Test(
+        "a time outside the run, and a folder that cannot be, are refused before it begins",
+        arguments: [
+            RefusedCall(
+                arguments: ["--until", "0s"],
+                sentence: "--until: found '0s', expected a time within the run, above 0s and up to"),
+            RefusedCall(
+                arguments: ["--until", "30m"],
+                sentence: "--until: found '30m', expected a time within the run"),
+            RefusedCall(
+                arguments: ["--until", "2s", "--list-at", "3s"],
+                sentence: "--list-at: found '3s', expected a time within the run, from 0s to 2 s"),
+            RefusedCall(
+                arguments: ["--out", "/proc/nowhere"], status: 1,
+                sentence: "--out: cannot make the folder '/proc/nowhere'"),
+        ])
+    func refusesTimes(_ row: RefusedCall) throws {
+        let run = try Command.run(["run", "scenarios/timewait-arithmetic.yaml"] + row.arguments)
+        #expect(run.status == row.status, "\(run.error)")
+        #expect(run.output.isEmpty)
+        #expect(run.error.contains(row.sentence), "\(run.error)")
+    }
+
+    @Test("the table as the run begins is shown by --list-at 0s")
+    func listsTheBeginning() throws {
+        let run = try Command.run([
+            "run", "scenarios/snat-port-race.yaml", "--until", "10ms", "--list-at", "0s", "--quiet",
+        ])
+        #expect(run.output.contains("$ conntrack -L  # gw-10 at 0 s\n"))
+        #expect(run.output.split(separator: "\n").count { $0.contains("dport=8080") } == 5120)
     }
 
     @Test("without --max-memory the limit is half of the machine's memory")

@@ -138,6 +138,27 @@ import Testing
                     + "of 60s"
             ]),
         Broken(
+            name: "bursts, and a rate of the timeline, that no address pool can serve",
+            text: small + "workloads: { w: { from: clients, to: web:443/tcp, "
+                + "arrivals: \"bursts(size=200k, every=1s)\" }, "
+                + "v: { from: clients, to: web:443/tcp, rate: 10/s } }\n"
+                + "timeline: [{ at: 10s, workload: { v: 300k/s } }]\n",
+            wanted: [
+                "f.yaml:13:14: found bursts of 200000 with a port taken for 60s each, which needs "
+                    + "12000000 source ports at once, expected at most 7227392 (",
+                "f.yaml:13:137: found 300000/s with a port taken for 60s each, which needs 18000000 "
+                    + "source ports at once, expected at most 7227392 (",
+            ]),
+        Broken(
+            name: "a failover of a cluster's node",
+            text: "version: 1\nname: x\nabout: An example.\nduration: 60s\ntopology:\n  nodes:\n"
+                + "    n1: { role: kubernetes-node }\n    n2: { role: kubernetes-node }\n"
+                + "timeline: [{ at: 10s, failover: { from: n1, to: n2 } }]\n",
+            wanted: [
+                "f.yaml:9:33: found a failover with 'n1', a kubernetes-node, expected two routers; "
+                    + "a cluster's node is killed, and what leads to services stays"
+            ]),
+        Broken(
             name: "a rate no address pool can serve",
             text: small + "workloads: { w: { from: gw, to: web:443/tcp, rate: 1k/s }, "
                 + "v: { from: clients, to: web:443/tcp, rate: 300k/s } }\n",

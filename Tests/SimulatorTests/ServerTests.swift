@@ -8,7 +8,8 @@ import Testing
 /// What servers do besides answering at once.
 @Suite struct ServerTests {
     private func run(
-        seconds: Int = 60, rules: String = "", listen: String, target: String, load: String,
+        seconds: Int = 60, rules: String = "", server: String = "", listen: String, target: String,
+        load: String,
         flow: String
     ) throws -> Run {
         let text = """
@@ -20,7 +21,7 @@ import Testing
               nodes:
                 clients: { addresses: [10.0.0.0/24] }
                 gw: { role: router, tracking: always\(rules) }
-                web: { addresses: [198.51.100.7], listen: [\(listen)] }
+                web: { addresses: [198.51.100.7], listen: [\(listen)]\(server) }
               links: [{ endpoints: [clients, gw] }, { endpoints: [gw, web] }]
             workloads:
               w: { from: clients, to: \(target), \(load), flow: { \(flow) } }
@@ -57,6 +58,18 @@ import Testing
         // Expired after 30 s, and collected within a minute; with pushes a stream of 120 s.
         #expect(hasPushes ? ends.isEmpty : ends.count == 1 && (30...91).contains(ends[0]))
         #expect(run.recorded.last("w.pushes.received") == (hasPushes ? 3 : 0))
+    }
+
+    @Test("connections that came in through a SYN cookie are served like all others")
+    func servesBehindCookies() throws {
+        // The queue of half-open connections has room for a few of the two thousand.
+        let run = try run(
+            server: ", backlog: 16", listen: "80/tcp", target: "web:80/tcp",
+            load: "arrivals: \"bursts(size=2000, every=50s)\", total: 2000",
+            flow: "requests: 2, request: 100B, response: 1kB")
+        #expect(run.recorded.last("w.connected") == 2000)
+        #expect(run.recorded.last("w.responses") == 4000)
+        #expect(run.recorded.last("w.completed") == 2000)
     }
 
     @Test(

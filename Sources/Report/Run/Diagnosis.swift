@@ -138,11 +138,18 @@ public enum Diagnosis {
                 "\(workload.name): \(count(failed)) of \(count(workload.started)) flows failed "
                     + "(\(reasons.joined(separator: ", "))).")
         }
+        if workload.waiting > 0 {
+            sentences.append(
+                "\(workload.name): \(count(workload.waiting)) of \(count(workload.started)) flows "
+                    + (workload.waiting == 1 ? "was" : "were")
+                    + " still waiting for a connection or an answer at the end, for more than "
+                    + "a second.")
+        }
         let refused = workload.drops["table_full"] ?? 0
         if refused > 0 || workload.retransmittedSYNs > 0, let connect = workload.connect {
             sentences.append(
                 "\(workload.name): clients sent \(count(workload.retransmittedSYNs)) SYNs again; "
-                    + "connecting took \(NumberText.latency(connect.p50)) (median), "
+                    + "where it succeeded, connecting took \(NumberText.latency(connect.p50)) (median), "
                     + "\(NumberText.latency(connect.p99)) (p99), "
                     + "\(NumberText.latency(connect.max)) at most.")
         }

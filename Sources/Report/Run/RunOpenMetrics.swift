@@ -4,7 +4,9 @@
 /// OpenMetrics text of a run.
 public enum RunOpenMetrics {
     public static func text(_ summary: RunSummary) -> String {
-        var text = ""
+        var text = "# TYPE ctlab_run info\n# HELP ctlab_run What made these figures.\n"
+        text += "ctlab_run_info{version=\"\(summary.version)\",seed=\"\(summary.seed)\","
+        text += "scenario=\"\(summary.scenario)\",scenario_hash=\"\(summary.scenarioHash)\"} 1\n"
         func family(
             _ name: String, _ type: String, _ help: String, _ value: (NodeSummary) -> UInt64
         ) {

@@ -140,6 +140,8 @@ public struct WorkloadSummary: Codable, Sendable, Hashable {
     public var connected: UInt64 = 0
     public var completed: UInt64 = 0
     public var active: UInt64 = 0
+    /// Of them, those that have waited for a connection or an answer for more than a second.
+    public var waiting: UInt64 = 0
     public var failed: [String: UInt64] = [:]
     public var requests: UInt64 = 0
     public var responses: UInt64 = 0
@@ -165,7 +167,8 @@ public struct WorkloadSummary: Codable, Sendable, Hashable {
     public var failedCount: UInt64 { failed.values.reduce(0, +) }
 
     enum CodingKeys: String, CodingKey {
-        case name, started, attempted, connected, completed, active, failed, requests, responses
+        case name, started, attempted, connected, completed, active, waiting, failed, requests
+        case responses
         case drops, connect, response, completion
         case retransmittedSYNs = "retransmitted_syns"
         case retransmittedSegments = "retransmitted_segments"

@@ -2,7 +2,7 @@ import Conntrack
 
 // What a run would need, before it starts: refused above `--max-memory`.
 
-/// Bytes a run takes at most, by the scenario's own figures.
+/// About how many bytes a run takes where all its load arrives, by the scenario's own figures.
 public struct MemoryEstimate: Sendable, Hashable {
     /// Hash tables and entries of all nodes.
     public var tables = 0
@@ -11,7 +11,10 @@ public struct MemoryEstimate: Sendable, Hashable {
     /// Samples of all series.
     public var series = 0
 
-    public var total: Int { tables + flows + series }
+    /// The program itself.
+    public static let programByteCount = 40 << 20
+
+    public var total: Int { Self.programByteCount + tables + flows + series }
 
     /// Bytes one entry takes in the model, links included.
     static let entryByteCount = 320.0
@@ -101,6 +104,10 @@ extension Scenario.Workload {
         if load.model == .closed { return peak }
         // Failing connections stay until their last repeat.
         let life = min(flow.hold.mean, Double(duration.nanoseconds)) / 1e9 + 127
-        return min(flowCount(in: duration), max(peak * life, 1))
+        guard case .bursts(let size, let every) = load.arrivals else {
+            return min(flowCount(in: duration), max(peak * life, 1))
+        }
+        let bursts = life / max(1e-9, Double(every.nanoseconds) / 1e9) + 1
+        return min(flowCount(in: duration), Double(size) * bursts)
     }
 }

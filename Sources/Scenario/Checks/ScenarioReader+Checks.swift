@@ -8,6 +8,7 @@ extension ScenarioReader {
     mutating func checkAll() {
         let findingsBefore = findings.count
         checkPools()
+        noteSharedAddresses()
         let layout = result.topology.layout
         checkSize(layout)
         places.hasBadTopology = places.hasBadTopology || findings.count > findingsBefore
@@ -39,6 +40,23 @@ extension ScenarioReader {
                         place, found: "\(replicas) replicas on \(count) addresses",
                         expected: "an address each, or 'same_addresses: true'")
                 }
+            }
+        }
+    }
+
+    /// Two machines with one address are an accident more often than a plan: it is said.
+    private mutating func noteSharedAddresses() {
+        var pools: [(node: String, pool: Scenario.AddressPool)] = []
+        for node in result.topology.nodes {
+            for pool in Self.allPools(node) {
+                let other = pools.first { $0.node != node.name && $0.pool.overlaps(pool) }
+                if let other {
+                    notes.append(
+                        "\(document.file): '\(other.node)' and '\(node.name)' both have "
+                            + "\(other.pool.sharedAddress(with: pool)): packets to it reach one of "
+                            + "them alone")
+                }
+                pools.append((node.name, pool))
             }
         }
     }
@@ -247,5 +265,19 @@ extension ScenarioReader {
             case .node, .addresses: break
             }
         }
+    }
+}
+
+extension Scenario.AddressPool {
+    func overlaps(_ other: Self) -> Bool {
+        guard family == other.family, first.high == other.first.high else { return false }
+        return first.low < other.first.low
+            ? other.first.low - first.low < UInt64(count)
+            : first.low - other.first.low < UInt64(other.count)
+    }
+
+    /// The first address both have.
+    func sharedAddress(with other: Self) -> String {
+        (first.low < other.first.low ? other.first : first).text(family)
     }
 }

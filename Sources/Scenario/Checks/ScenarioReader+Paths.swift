@@ -140,7 +140,12 @@ extension ScenarioReader {
         _ workload: Scenario.Workload, _ flow: Scenario.Flow, _ target: Scenario.Target,
         _ host: Scenario.HostSettings
     ) -> (Double, String) {
-        let peak = workload.load.stages.map { max($0.from, $0.to) }.max() ?? 0
+        let changed = result.timeline.compactMap { event -> Double? in
+            guard case .workload(workload.name, .rate(let rate)) = event.verb else { return nil }
+            return rate
+        }
+        let peak = max(
+            workload.load.stages.map { max($0.from, $0.to) }.max() ?? 0, changed.max() ?? 0)
         let limit = workload.total.map(Double.init) ?? .infinity
         if workload.load.model == .closed { return (min(peak, limit), "\(Int(peak)) flows held") }
         var life = min(flow.hold.mean, Double(result.duration.nanoseconds)) / 1e9
@@ -148,10 +153,19 @@ extension ScenarioReader {
         if target.transport == .tcp, flow.closing == .clientFIN {
             life += host.reusesTimeWait ? 1 : 60
         }
-        let needed =
+        if case .bursts(let size, let every) = workload.load.arrivals {
+            let bursts = max(1, (life / (Double(every.nanoseconds) / 1e9)).rounded(.down))
+            return (
+                min(Double(size) * bursts, limit),
+                "bursts of \(size) with a port taken for \(Int(life.rounded(.up)))s each"
+            )
+        }
+        let staged =
             workload.load.stages.map { stage in
                 (stage.from + stage.to) / 2 * min(Double(stage.duration.nanoseconds) / 1e9, life)
             }.max() ?? 0
+        let left = Double(result.duration.nanoseconds) / 1e9
+        let needed = max(staged, (changed.max() ?? 0) * min(left, life))
         let rate = Quantity.text(ofRate: peak)
         return (min(needed, limit), "\(rate) with a port taken for \(Int(life.rounded(.up)))s each")
     }

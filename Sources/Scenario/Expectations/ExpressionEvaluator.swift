@@ -226,6 +226,25 @@ struct ExpressionEvaluator {
         return .infinity
     }
 
+    /// Samples looked at for the first failure.
+    private static let trialLimit = 5000
+
+    /// When a sentence that held at the window's beginning held no longer; the window's end where it
+    /// never did, or where only the whole window decides.
+    func firstFailure(_ term: Expression.Term) -> Instant {
+        guard let clock = Self.firstSeries(term),
+            let times = source.series(named: clock.description)?.times
+        else { return to }
+        let inside = times.filter { $0 > from && $0 <= to }
+        guard inside.count <= Self.trialLimit else { return to }
+        func holds(until time: Instant) -> Bool {
+            var part = ExpressionEvaluator(source, from: from, to: time, tolerance: tolerance)
+            return part.holds(term)
+        }
+        guard let first = inside.first, holds(until: first) else { return to }
+        return inside.first { !holds(until: $0) } ?? to
+    }
+
     private static func firstSeries(_ term: Expression.Term) -> SeriesName? {
         switch term {
         case .series(let name), .rates(let name): name
@@ -313,9 +332,11 @@ extension Scenario.Expectation {
         var evaluator = ExpressionEvaluator(
             source, from: from, to: min(to ?? end, end), tolerance: tolerance ?? 0)
         let holds = evaluator.holds(expression.root)
+        let moment =
+            holds ? evaluator.moment : evaluator.moment ?? evaluator.firstFailure(expression.root)
         return ExpectationResult(
             expectation: self, holds: holds,
-            observed: evaluator.sentences.joined(separator: "; "), moment: evaluator.moment,
+            observed: evaluator.sentences.joined(separator: "; "), moment: moment,
             series: evaluator.series)
     }
 }

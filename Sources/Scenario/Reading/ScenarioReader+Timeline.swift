@@ -173,6 +173,14 @@ extension ScenarioReader {
             report(node, found: "a failover from '\(from)' to itself", expected: "two routers")
             return nil
         }
+        for name in [from, to]
+        where result.topology.node(named: name)?.role == .kubernetesNode {
+            report(
+                node, found: "a failover with '\(name)', a kubernetes-node",
+                expected: "two routers; a cluster's node is killed, and what leads to services "
+                    + "stays")
+            return nil
+        }
         var made = Scenario.Failover(from: from, to: to, detection: detection)
         made.keepsTable = keepsTable
         return made

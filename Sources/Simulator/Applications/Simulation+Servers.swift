@@ -11,8 +11,9 @@ extension Simulation {
         let workload = Int(reference.workload)
         socket.requestByteCount = exchanges[index].requestByteCount
         socket.responseByteCount = exchanges[index].responseByteCount
+        // All of an attempt's: behind a SYN cookie the client may have sent one already.
         socket.requestsLeft =
-            workloads[workload].pool == nil ? exchanges[index].requestsLeft : .max
+            workloads[workload].pool == nil ? exchanges[index].requests : .max
         socket.pushesLeft = workloads[workload].flow.pushCount
     }
 

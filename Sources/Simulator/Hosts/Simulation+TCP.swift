@@ -90,14 +90,7 @@ extension Simulation {
     private mutating func accept(_ flight: Flight, _ listener: UInt32, _ station: Int) {
         let packet = flight.packet
         let place = Int(listener)
-        let waiting = listeners[place].waiting.count - listeners[place].waitingHead
-        if waiting >= Int(listeners[place].backlog) {
-            // Nobody takes the connections that are there: no more are let in.
-            listeners[place].overflowCount &+= 1
-            stats[station].backlogOverflows &+= 1
-            drop(flight, PacketFate.backlog, at: station)
-            return
-        }
+        guard hasRoom(listener) else { return overflow(flight, listener, station) }
         if listeners[place].halfOpenCount >= listeners[place].backlog {
             listeners[place].overflowCount &+= 1
             return answerWithCookie(flight, station)
@@ -145,6 +138,10 @@ extension Simulation {
         guard listeners[Int(listener)].overflowCount > 0,
             segment.acknowledgment == cookie(key) &+ 1
         else { return false }
+        guard hasRoom(listener) else {
+            overflow(flight, listener, station)
+            return true
+        }
         var socket = Socket(
             key, .synReceived, isServer: true, sequence: cookie(key),
             generation: sockets.nextGeneration(), flight.exchange, at: now)
@@ -152,10 +149,27 @@ extension Simulation {
         socket.sendNext = socket.initialSequence &+ 1
         socket.sendHighest = socket.sendNext
         socket.peer = flight.sender
+        socket.listener = listener
         prepareServer(&socket, flight.exchange)
+        listeners[Int(listener)].halfOpenCount += 1
         let index = sockets.insert(socket)
         deliver(flight, to: index)
         return true
+    }
+
+    /// Whether a listener lets another connection in: as many may wait for a worker as its backlog
+    /// is long.
+    private func hasRoom(_ listener: UInt32) -> Bool {
+        let place = Int(listener)
+        return listeners[place].waiting.count - listeners[place].waitingHead
+            < Int(listeners[place].backlog)
+    }
+
+    /// Nobody takes the connections that are there: no more are let in.
+    private mutating func overflow(_ flight: Flight, _ listener: UInt32, _ station: Int) {
+        listeners[Int(listener)].overflowCount &+= 1
+        stats[station].backlogOverflows &+= 1
+        drop(flight, PacketFate.backlog, at: station)
     }
 
     // MARK: Receiving

@@ -82,6 +82,7 @@ extension Run {
         summary.connected = stats.connected
         summary.completed = stats.completed
         summary.active = UInt64(workload.active)
+        summary.waiting = UInt64(waitingCount(place))
         for reason in FailureReason.allCases where stats.failed[Int(reason.rawValue)] > 0 {
             summary.failed[SeriesCatalogue.failureReasons[Int(reason.rawValue)]] =
                 stats.failed[Int(reason.rawValue)]
@@ -103,6 +104,20 @@ extension Run {
         summary.response = latency("\(workload.name).response")
         summary.completion = latency("\(workload.name).completion")
         return summary
+    }
+
+    /// Exchanges of a workload that have waited for more than a second.
+    private func waitingCount(_ place: Int) -> Int {
+        let limit = simulation.now - min(simulation.now, 1_000_000_000)
+        return simulation.exchanges.items.count { exchange in
+            guard exchange.generation != 0, exchange.workload == UInt32(place) else { return false }
+            switch exchange.phase {
+            case .resolving, .queueing, .connecting, .backingOff:
+                return exchange.attemptBegan < limit
+            case .asking: return exchange.asked < limit
+            case .thinking, .holding: return false
+            }
+        }
     }
 
     private func latency(_ name: String) -> LatencySummary? {

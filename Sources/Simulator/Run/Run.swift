@@ -62,6 +62,7 @@ public struct Run: ~Copyable {
         recorder = Recorder(simulation, groups: builder.memberNames)
         simulation.start()
         recorder.sample(&simulation)
+        if listAt == simulation.now { list() }
     }
 
     public var now: Instant { Instant(nanoseconds: simulation.now) }
