@@ -24,7 +24,8 @@ import Testing
         }
     }
 
-    @Test("--explain tells the golden story", arguments: ["asymmetric", "tcp-masquerade"])
+    @Test(
+        "--explain tells the golden story", arguments: ["asymmetric", "tcp-masquerade", "ftp-nat"])
     func tellsTheStory(_ name: String) throws {
         let golden = try String(
             contentsOf: Command.root.appending(path: "scenarios/captures/\(name).explain"),

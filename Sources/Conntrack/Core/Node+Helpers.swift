@@ -82,12 +82,15 @@ extension Node {
         var reason: DropReason?
         if table.attached[home][lines: direction].begins(at: sequence) {
             switch FTP.read(payload.bytes, direction, packet.tuple.family) {
-            case .nothing: break
+            case .nothing: explain(.silent)
             case .unreadable(let word):
+                explain(.unreadable)
                 remark(byHelper: packet, .helperLineCut(.ftp, word), at: now)
                 return .helper
             case .announcement(let found): reason = follow(found, &packet, direction, at: now)
             }
+        } else {
+            explain(.outOfStep)
         }
         if endsLine { table.attached[home][lines: direction].note(end) }
         return reason
@@ -105,18 +108,24 @@ extension Node {
         if let address = announcement.address,
             announcement.family != mine.family || address != mine.source
         {
+            explain(.foreign(address, announcement.family))
             return nil
         }
         var expectation = Expectation(
             mine.family, IPProtocol.tcp, from: other.source, to: other.destination,
             port: announcement.port, of: master, .ftp)
         guard table.records[master].status.hasNAT else {
-            guard expect(expectation, at: now) != nil else { return nil }
+            guard expect(expectation, at: now) != nil else {
+                explain(.expects(expectation.tuple, announcedPort: announcement.port))
+                return nil
+            }
+            explain(.refused)
             remark(byHelper: packet, .helperCannotExpect(.ftp), at: now)
             return .helper
         }
         expectation.follows = Expectation.Follow(direction: direction, port: announcement.port)
         guard let port = expectAnyPort(expectation, at: now) else {
+            explain(.refused)
             remark(byHelper: packet, .helperNoPort(.ftp), at: now)
             return .helper
         }
@@ -126,6 +135,12 @@ extension Node {
         guard Int(packet.networkByteCount) + growth <= Int(UInt16.max) else {
             table.forgetNewestExpectation(of: master, at: now)
             return .helper
+        }
+        if table.journal.explains {
+            expectation.tuple.destinationPart = port
+            explain(.expects(expectation.tuple, announcedPort: announcement.port))
+            let before = String(decoding: payload.bytes[announcement.place], as: UTF8.self)
+            explain(.replaced(before: before, after: String(decoding: text, as: UTF8.self)))
         }
         rewrite(announcement.place, text, &packet, direction)
         return nil
@@ -192,12 +207,22 @@ extension Node {
         guard let home = table.attachments(of: packet.connection) else { return }
         let mine = table.attached[home][shift: direction]
         let other = table.attached[home][shift: direction.opposite]
+        let came = packet.tcp
         packet.tcp.sequence &+= mine.offset(at: packet.tcp.sequence)
         if packet.tcp.flags.contains(.ack) {
             packet.tcp.acknowledgment = other.original(of: packet.tcp.acknowledgment)
         }
         packet.tcp.sackEdge = other.original(of: packet.tcp.sackEdge)
         payload.acknowledged = other
+        guard table.journal.explains else { return }
+        explain(
+            .shifted(
+                sequence: came.sequence, packet.tcp.sequence,
+                acknowledgment: came.acknowledgment, packet.tcp.acknowledgment))
+    }
+
+    private mutating func explain(_ trace: HelperTrace) {
+        if table.journal.explains { table.journal.steps.append(.helped(trace)) }
     }
 
     /// A connection made for a packet that was expected: tied to its master, mapped as its master
@@ -212,6 +237,7 @@ extension Node {
                 packet.tuple, packet.template.zones, namespace, at: now)
         else { return false }
         table.fulfil(expectation, with: slot)
+        explain(.fulfilled(master: table.tuple(of: expectation.master, .original)))
         if let follows = expectation.follows {
             let mapped = table.tuple(of: expectation.master, follows.direction)
             NAT.setUp(slot, NATRange(to: mapped.destination), .source, in: &table, at: now)

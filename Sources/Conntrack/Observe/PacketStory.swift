@@ -54,6 +54,7 @@ struct PacketStory {
         case .confirmed(let outcome): say("confirm", Self.words(outcome))
         case .answered(let packet):
             say("answer", "\(text(packet.tuple)), which this machine sends back")
+        case .helped(let trace): tell(trace)
         }
     }
 
@@ -170,6 +171,55 @@ struct PacketStory {
         }
     }
 
+    // MARK: Helpers
+
+    private mutating func tell(_ trace: HelperTrace) {
+        switch trace {
+        case .silent: say("helper", "ftp reads the payload: it announces no connection")
+        case .outOfStep:
+            say(
+                "helper",
+                "ftp does not read the payload: it does not begin where a line seen has ended")
+        case .unreadable:
+            say("helper", "ftp can make nothing of the line: the packet is dropped")
+        case .foreign(let address, let family):
+            say(
+                "helper",
+                "ftp reads the announcement of \(address.text(family)), which is not the sender's "
+                    + "own: nothing is expected")
+        case .expects(let tuple, let port):
+            let source = tuple.source.text(tuple.family)
+            let target = tuple.destination.text(tuple.family)
+            say(
+                "helper",
+                "ftp reads the announcement of port \(port): a connection \(source) > "
+                    + "\(target):\(tuple.destinationPart) is expected, and will be RELATED")
+        case .refused:
+            say(
+                "helper",
+                "ftp reads an announcement, but no more can be expected: the packet is dropped")
+        case .replaced(let before, let after):
+            let growth = after.utf8.count - before.utf8.count
+            say("", "the connection is translated, so \"\(before)\" becomes \"\(after)\"")
+            if growth != 0 {
+                say(
+                    "",
+                    "  \(abs(growth)) bytes \(growth > 0 ? "more" : "fewer"): sequence numbers "
+                        + "behind it are corrected, and acknowledgments of them")
+            }
+        case .shifted(let sequence, let newSequence, let acknowledgment, let newAcknowledgment):
+            var words: [String] = []
+            if sequence != newSequence { words.append("seq \(sequence) becomes \(newSequence)") }
+            if acknowledgment != newAcknowledgment {
+                words.append("ack \(acknowledgment) becomes \(newAcknowledgment)")
+            }
+            guard !words.isEmpty else { return }
+            say("helper", words.joined(separator: ", ") + ": bytes a helper has put in are counted")
+        case .fulfilled(let master):
+            say("", "it was expected by \(text(master)): RELATED, and translated as that one is")
+        }
+    }
+
     // MARK: Translation
 
     private mutating func tell(_ trace: MappingTrace) {
@@ -208,10 +258,12 @@ struct PacketStory {
             words.append(
                 range.firstPort == range.lastPort
                     ? "port \(range.firstPort)" : "ports \(range.firstPort)-\(range.lastPort)")
+            if range.flags.contains(.random) { words.append("drawn at random") }
         } else {
-            words.append("the same port if it is free")
+            words.append(
+                range.flags.contains(.random)
+                    ? "a port drawn at random" : "the same port if it is free")
         }
-        if range.flags.contains(.random) { words.append("at random") }
         return words.joined(separator: ", ")
     }
 

@@ -39,6 +39,25 @@ enum TraceStep: Sendable {
     case translated(Tuple, into: Tuple)
     case confirmed(ConfirmOutcome)
     case answered(Packet)
+    case helped(HelperTrace)
+}
+
+/// What a helper did, or what one did for a packet.
+enum HelperTrace: Sendable {
+    /// It read a payload that announces no connection, or nothing it may follow.
+    case silent
+    /// The payload begins in the middle of a line.
+    case outOfStep
+    case unreadable
+    /// An address that is not the sender's own.
+    case foreign(Address, Family)
+    case expects(Tuple, announcedPort: UInt16)
+    case refused
+    case replaced(before: String, after: String)
+    /// Numbers as they came and as they leave.
+    case shifted(sequence: UInt32, UInt32, acknowledgment: UInt32, UInt32)
+    /// The connection was expected by this one.
+    case fulfilled(master: Tuple)
 }
 
 struct LookupTrace: Sendable {
