@@ -52,6 +52,8 @@ public struct LimitEvidence: Sendable {
         if moved("drop") > 0, let after, after.count >= after.limit, after.limit > 0 {
             return .tableMaximum
         }
+        // Entries give way in a full table alone.
+        if moved("early_drop") > 0 { return .tableMaximum }
         if moved("chaintoolong") > 0 { return .chainLength }
         if moved("insert_failed") > 0 { return .natPorts }
         if let before, let after {
