@@ -76,6 +76,9 @@ struct ObserveOptions: ParsableArguments {
     var observe: String?
 
     /// The probe, if one is wanted; where none was asked for and none is to be had, there is none.
+    ///
+    /// It has looked once: what cannot be seen now is no reason to load anybody, and whoever has
+    /// answered once has less than a second for every answer from then on.
     func probe() throws -> HostProbe? {
         if observe == "none" { return nil }
         guard let vantage = Vantage(observe ?? "local") else {
@@ -84,7 +87,9 @@ struct ObserveOptions: ParsableArguments {
                 text: "--observe: found '\(observe ?? "")', expected \(Vantage.forms), or none")
         }
         do throws(ProbeError) {
-            return try HostProbe.open(vantage)
+            var probe = try HostProbe.open(vantage)
+            _ = try probe.sample()
+            return probe
         } catch {
             guard observe != nil else { return nil }
             throw Self.failure(error, vantage)
