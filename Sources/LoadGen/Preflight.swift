@@ -42,10 +42,11 @@ public enum Preflight {
         let planned = arrivals.arrivals(within: Double(duration) / 1e9)
         guard planned > Double(different) else { return nil }
         let enough = Int((planned / Double(sources * workload.target.count)).rounded(.up))
-        return "\(workload.name): about \(Int(planned)) flows are planned, and there are "
-            + "\(different) different ones: source addresses \(sources) × source ports \(ports) × "
-            + "destinations \(workload.target.count); give --target a range, such as "
-            + "ADDRESS/24:9000-9099, or a --quick profile --source-ports \(enough)"
+        return
+            "\(workload.name): about \(Int(planned)) flows are planned, of which \(different) can "
+            + "differ (source addresses \(sources) × source ports \(ports) × destinations "
+            + "\(workload.target.count)); give --target a range, such as ADDRESS/24:9000-9099, or "
+            + "--quick fanout --source-ports \(enough)"
     }
 
     /// Whether source ports will do.
