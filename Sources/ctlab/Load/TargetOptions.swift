@@ -28,8 +28,7 @@ struct TargetOptions: ParsableArguments {
         } catch {
             throw Failure(code: .usage, text: "\(error)")
         }
-        let gate = TargetGate(
-            allowed: try readAllowFile(), named: iMayLoad, isInLab: isInLab)
+        let gate = try gate()
         do {
             let (range, addresses) = try words.resolve()
             if let range {
@@ -58,7 +57,33 @@ struct TargetOptions: ParsableArguments {
         }
     }
 
-    private func readAllowFile() throws -> AllowList {
+    /// The addresses of `host`, once the gate has let them all through: what is only asked how it
+    /// is gets packets, too.
+    func approvedAddresses(of host: String) throws(Failure) -> [(Family, Address)] {
+        let addresses: [(Family, Address)]
+        do throws(NameError) {
+            if let address = Address.parse(host) {
+                addresses = [address]
+            } else {
+                addresses = try NameResolver.addresses(of: host)
+            }
+        } catch {
+            throw Failure(code: .usage, text: "target \(error)")
+        }
+        let gate = try gate()
+        do throws(TargetRefusal) {
+            _ = try gate.permit(host: host, addresses: addresses)
+        } catch {
+            throw Failure(code: .usage, text: error.description)
+        }
+        return addresses.map { AddressClass.unmapped($0.0, $0.1) }
+    }
+
+    private func gate() throws(Failure) -> TargetGate {
+        TargetGate(allowed: try readAllowFile(), named: iMayLoad, isInLab: isInLab)
+    }
+
+    private func readAllowFile() throws(Failure) -> AllowList {
         let path = allowFile ?? AllowList.defaultPath
         if allowFile == nil, !TextFile.exists(path) { return AllowList() }
         do {
