@@ -1,14 +1,15 @@
 import CLinuxShims
 import Glibc
 
-/// Somebody asked the command to stop (Ctrl-C, or a polite kill).
+/// Somebody asked the command to stop (Ctrl-C, a polite kill, or a terminal that was closed).
 public struct Interrupted: Error, Sendable, Hashable {
     public init() {}
 }
 
-/// Turns SIGINT and SIGTERM from the process's end into something that can be asked about.
+/// Turns SIGINT, SIGTERM and SIGHUP from the process's end into something that can be asked about.
 ///
-/// While a value of this type lives, the two signals wait in a descriptor. Whoever is about to read
+/// While a value of this type lives, the signals wait in a descriptor. SIGHUP stays ignored where
+/// whoever started the process had it so, as nohup does. Whoever is about to read
 /// input asks `wait(forInput:)` first, which returns when there is input, and throws when there is a
 /// signal: a read that would last for ever is no reason to ignore one.
 public struct Interruption: ~Copyable {
@@ -21,6 +22,8 @@ public struct Interruption: ~Copyable {
         _ = unsafe sigemptyset(&signals)
         _ = unsafe sigaddset(&signals, SIGINT)
         _ = unsafe sigaddset(&signals, SIGTERM)
+        // A signal that is blocked waits even where it would be ignored.
+        if ctlab_ignores_hangup() == 0 { _ = unsafe sigaddset(&signals, SIGHUP) }
         descriptor = unsafe ctlab_signal_descriptor(&signals)
         guard descriptor >= 0 else { return nil }
         _ = unsafe sigprocmask(SIG_BLOCK, &signals, &mask)

@@ -52,6 +52,19 @@ public struct Arrivals: Sendable, Codable, Hashable {
 
     public var totalSeconds: Double { stages.reduce(0) { $0 + $1.seconds } }
 
+    /// How many arrivals there are on average in the first `seconds`.
+    func arrivals(within seconds: Double) -> Double {
+        var (sum, left) = (0.0, seconds)
+        for stage in stages where left > 0 {
+            let part = min(left, stage.seconds)
+            let slope =
+                stage.seconds > 0 ? (stage.toPerSecond - stage.fromPerSecond) / stage.seconds : 0
+            sum += part * (stage.fromPerSecond + slope * part / 2)
+            left -= stage.seconds
+        }
+        return sum
+    }
+
     func divided(by parts: Int) -> Arrivals {
         var arrivals = self
         for index in arrivals.stages.indices {

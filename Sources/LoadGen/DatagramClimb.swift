@@ -1,12 +1,13 @@
 internal import LinuxCalls
 
-/// Watches datagram flows begin until one is refused.
+/// Watches datagram flows begin until one is refused, or takes another one's place.
 ///
 /// A flow has no answer that says it stands. The table's own count says how many do; without a look
-/// at it, those that were sent without an error.
+/// at it, those that were sent without an error. A full table drops unreplied entries early to make
+/// room for new ones: nobody is refused then, and the table's maximum is reached all the same.
 public struct DatagramClimb: Sendable {
     private let before: HostSample?
-    /// What was seen when the first was refused; `nil` before.
+    /// What was seen when the table, or this machine, took no more; `nil` before.
     public private(set) var evidence: LimitEvidence?
 
     public init(before: HostSample?) { self.before = before }
@@ -14,11 +15,17 @@ public struct DatagramClimb: Sendable {
     /// Notes a second of the run, and says what to do next.
     public mutating func note(_ flows: FlowCounts, _ sample: HostSample?) -> [LoadWish] {
         guard evidence == nil else { return [.stop] }
-        let dropped = before.flatMap { before in sample?.change("drop", since: before) } ?? 0
-        guard flows.failed > 0 || dropped > 0 else { return [] }
+        func moved(_ name: String) -> Int {
+            before.flatMap { before in sample?.change(name, since: before) } ?? 0
+        }
+        let gaveWay = moved("early_drop") > 0
+        guard flows.failed > 0 || moved("drop") > 0 || gaveWay else { return [] }
         var evidence = LimitEvidence()
         evidence.level = flows.started
         evidence.standing = sample?.count ?? flows.started - flows.failed
+        // Entries give way only once the table holds its maximum; by the time of the look the
+        // collector may have been there.
+        if gaveWay, let limit = sample?.limit, limit > 0 { evidence.standing = limit }
         evidence.before = before
         evidence.after = sample
         evidence.flows = flows

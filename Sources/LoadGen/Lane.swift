@@ -54,7 +54,7 @@ struct Lane {
             wanted = count
             nextStart = origin
         case .population(let stages):
-            gap = 20_000
+            gap = UInt64(1e9 / max(workload.populationStartsPerSecond, 1e-3))
             nextStart = origin
             self.stages = stages
         }

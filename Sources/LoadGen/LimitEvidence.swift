@@ -52,10 +52,12 @@ public struct LimitEvidence: Sendable {
         if moved("drop") > 0, let after, after.count >= after.limit, after.limit > 0 {
             return .tableMaximum
         }
+        // Entries give way in a full table alone.
+        if moved("early_drop") > 0 { return .tableMaximum }
         if moved("chaintoolong") > 0 { return .chainLength }
         if moved("insert_failed") > 0 { return .natPorts }
         if let before, let after {
-            if after.listenOverflows > before.listenOverflows { return .backlog }
+            if after.listenOverflows(since: before) > 0 { return .backlog }
             if after.processor.busyPercent(since: before.processor) >= 95 { return .processor }
         }
         return .unknown
@@ -74,7 +76,7 @@ public struct LimitEvidence: Sendable {
                     ? "no counter of the table moved" : "counters: " + moved.joined(separator: " "))
             let logged = (after.tableFullLines ?? 0) - (before.tableFullLines ?? 0)
             if logged > 0 { lines.append("the kernel's log said 'table full' \(logged) times") }
-            let overflows = after.listenOverflows - before.listenOverflows
+            let overflows = after.listenOverflows(since: before)
             if overflows > 0 { lines.append("\(overflows) connections found a full listen queue") }
             lines.append(
                 "processors were busy \(after.processor.busyPercent(since: before.processor)) % of "

@@ -110,6 +110,8 @@ public struct LoadWorkload: Sendable, Codable, Hashable {
     public var datagramsPerFlow = 1
     /// Whether the far end is asked to answer datagrams.
     public var wantsAnswers = false
+    /// Flows a population begins a second at most, whatever its stages ask for.
+    public var populationStartsPerSecond = 50_000.0
     /// Nanoseconds after which an attempt, or an answer, counts as failed.
     public var patience: UInt64 = 10_000_000_000
 
@@ -193,6 +195,7 @@ public struct Plan: Sendable, Codable, Hashable {
                     count: count * (part + 1) / parts - count * part / parts,
                     startsPerSecond: startsPerSecond / Double(parts))
             case .population(let stages):
+                workload.populationStartsPerSecond /= Double(parts)
                 workload.model = .population(
                     stages: stages.map {
                         Arrivals.Stage(

@@ -26,8 +26,27 @@ public enum Preflight {
                         + "with sudo, or choose another ending")
             }
             if let remark = ports(workload) { lines.append(remark) }
+            if let remark = repetition(workload, plan.duration) { lines.append(remark) }
         }
         return lines
+    }
+
+    /// Whether datagrams of new flows will be those of old ones: a flow is a pair of ends.
+    private static func repetition(_ workload: LoadWorkload, _ duration: UInt64) -> String? {
+        guard workload.transport == .udp, case .open(let arrivals) = workload.model else {
+            return nil
+        }
+        let sources = workload.sources?.count ?? 1
+        let ports = max(1, workload.sourcePortCount)
+        let different = sources * ports * workload.target.count
+        let planned = arrivals.arrivals(within: Double(duration) / 1e9)
+        guard planned > Double(different) else { return nil }
+        let enough = Int((planned / Double(sources * workload.target.count)).rounded(.up))
+        return
+            "\(workload.name): about \(Int(planned)) flows are planned, of which \(different) can "
+            + "differ (source addresses \(sources) × source ports \(ports) × destinations "
+            + "\(workload.target.count)); give --target a range, such as ADDRESS/24:9000-9099, or "
+            + "--quick fanout --source-ports \(enough)"
     }
 
     /// Whether source ports will do.

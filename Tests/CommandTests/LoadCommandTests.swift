@@ -89,6 +89,94 @@ enum LoadScript {
                 arguments: [
                     "--quick", "churn", "--target", "127.0.0.1:80", "--allow-file", "/no/such/file",
                 ], sentence: "/no/such/file"),
+            RefusedCall(
+                arguments: [
+                    "scenarios/lab/ceiling-small.yaml", "--target", "127.0.0.1:9", "--rate", "5/s",
+                ],
+                sentence: "--rate: found it with a scenario, expected it with --quick alone"),
+            RefusedCall(
+                arguments: [
+                    "scenarios/lab/ceiling-small.yaml", "--target", "127.0.0.1:9", "--arrivals",
+                    "uniform",
+                ],
+                sentence: "--arrivals: found it with a scenario, expected it with --quick alone"),
+            RefusedCall(
+                arguments: [
+                    "scenarios/lab/ceiling-small.yaml", "--target", "127.0.0.1:9", "--flows", "5",
+                ],
+                sentence: "--flows: found it with a scenario, expected it with --quick alone"),
+            RefusedCall(
+                arguments: [
+                    "scenarios/lab/ceiling-small.yaml", "--target", "127.0.0.1:9", "--for", "3s",
+                ],
+                sentence: "--for: found it with a scenario, expected it with --quick alone"),
+            RefusedCall(
+                arguments: [
+                    "scenarios/lab/ceiling-small.yaml", "--target", "127.0.0.1:9", "--ending",
+                    "rst",
+                ],
+                sentence: "--ending: found it with a scenario, expected it with --quick alone"),
+            RefusedCall(
+                arguments: [
+                    "scenarios/lab/ceiling-small.yaml", "--target", "127.0.0.1:9", "--hold", "1s",
+                ],
+                sentence: "--hold: found it with a scenario, expected it with --quick alone"),
+            RefusedCall(
+                arguments: [
+                    "scenarios/lab/ceiling-small.yaml", "--target", "127.0.0.1:9", "--exchange",
+                    "1B/1B",
+                ],
+                sentence: "--exchange: found it with a scenario, expected it with --quick alone"),
+            RefusedCall(
+                arguments: [
+                    "scenarios/lab/ceiling-small.yaml", "--target", "127.0.0.1:9", "--source-ports",
+                    "2",
+                ],
+                sentence: "--source-ports: found it with a scenario, expected it with --quick alone"
+            ),
+            RefusedCall(
+                arguments: [
+                    "scenarios/lab/ceiling-small.yaml", "--target", "127.0.0.1:9", "--answers",
+                ],
+                sentence: "--answers: found it with a scenario, expected it with --quick alone"),
+            RefusedCall(
+                arguments: [
+                    "scenarios/lab/ceiling-small.yaml", "--target", "127.0.0.1:9", "--datagrams",
+                    "2",
+                ],
+                sentence: "--datagrams: found it with a scenario, expected it with --quick alone"),
+            RefusedCall(
+                arguments: [
+                    "scenarios/lab/ceiling-small.yaml", "--target", "127.0.0.1:9", "--patience",
+                    "1s",
+                ],
+                sentence: "--patience: found it with a scenario, expected it with --quick alone"),
+            RefusedCall(
+                arguments: [
+                    "scenarios/lab/ceiling-small.yaml", "--target", "127.0.0.1:9", "--seed", "2",
+                ],
+                sentence: "--seed: found it with a scenario, expected it with --quick alone"),
+            RefusedCall(
+                arguments: ["--quick", "fanout", "--target", "127.0.0.1:9", "--flows", "0"],
+                sentence: "--flows: found 0, expected 1 or more"),
+            RefusedCall(
+                arguments: ["--quick", "fanout", "--target", "127.0.0.1:9", "--source-ports", "0"],
+                sentence: "--source-ports: found 0, expected 1 or more"),
+            RefusedCall(
+                arguments: ["--quick", "fanout", "--target", "127.0.0.1:9", "--datagrams", "0"],
+                sentence: "--datagrams: found 0, expected 1 or more"),
+            RefusedCall(
+                arguments: [
+                    "--quick", "churn", "--target", "127.0.0.1:9", "--health",
+                    "tcp:10.255.255.1:80",
+                    "--observe", "none", "--format", "jsonl",
+                ], sentence: "name it with --i-may-load 10.255.255.1"),
+            RefusedCall(
+                arguments: [
+                    "--quick", "churn", "--target", "127.0.0.1:9", "--health",
+                    "http://10.255.255.1/ready",
+                    "--observe", "none", "--format", "jsonl",
+                ], sentence: "name it with --i-may-load 10.255.255.1"),
         ])
     func refuses(_ row: RefusedCall) throws {
         let command = try Command.run(["load"] + row.arguments)

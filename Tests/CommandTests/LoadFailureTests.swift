@@ -18,6 +18,44 @@ struct LoadFailureTests {
         #expect(command.error.contains("ctlab sink --tcp"))
     }
 
+    @Test(
+        "a run in which nothing came about does not end well, however short and whatever it sent",
+        arguments: [
+            ("load --quick churn --target 127.0.0.1:9 --rate 50/s --for 400ms", "nothing listens"),
+            (
+                "load --quick fanout --target 127.0.0.1:7 --rate 50/s --for 400ms",
+                "none of 20 flows to 127.0.0.1:7 came about: send 127.0.0.1:7: Operation not "
+                    + "permitted (errno 1)"
+            ),
+            ("ceiling --target 127.0.0.1:9 --start 1 --most 1 --rate 20/s", "nothing listens"),
+        ])
+    func saysThatNothingCameAbout(_ arguments: String, _ sentence: String) throws {
+        let command = try LoadScript.run(
+            """
+            nft 'table ip r { chain o { type filter hook output priority 0; udp dport 7 reject; }; }'
+            "$ctlab" \(arguments)
+            """)
+        #expect(command.status == 1, "\(command.output)")
+        #expect(command.error.contains(sentence), "\(command.error)")
+    }
+
+    @Test("what is observed and does not answer keeps the run from beginning")
+    func looksBefore() throws {
+        let command = try LoadScript.run(
+            """
+            folder=$(mktemp -d)
+            printf '#!/bin/sh\\nexit 255\\n' > $folder/ssh; chmod +x $folder/ssh
+            PATH=$folder:$PATH "$ctlab" load --quick churn --target 127.0.0.1:9000 --for 1s \
+                --observe ssh:gw
+            status=$?
+            rm -r $folder
+            exit $status
+            """)
+        #expect(command.status == 4)
+        #expect(command.error.contains("ssh gw ended with code 255"), "\(command.error)")
+        #expect(command.output.isEmpty)
+    }
+
     @Test("a target that dies in the middle is said, with the second it died in")
     func saysWhenTheTargetDied() throws {
         let command = try LoadScript.run(
@@ -113,16 +151,18 @@ struct LoadFailureTests {
         #expect(command.output.contains("churn: "))
     }
 
-    @Test("a signal stops the run cleanly: a report, and nothing left behind")
-    func stopsCleanly() throws {
+    @Test(
+        "a signal stops the run cleanly: a report, and nothing left behind",
+        arguments: ["TERM", "HUP"])
+    func stopsCleanly(_ signal: String) throws {
         let command = try LoadScript.run(
             """
-            "$ctlab" load --quick hold --flows 100 --target 127.0.0.1:9000 --for 60s &
+            env --default-signal=HUP "$ctlab" load --quick hold --flows 100 --target 127.0.0.1:9000 --for 60s &
             load=$!
             while [ "$(pgrep -cP $load)" != 1 ]; do sleep 0.05; done
             sleep 1.5
             workers=$(pgrep -P $load)
-            kill -TERM $load
+            kill -\(signal) $load
             wait $load
             status=$?
             for worker in $workers; do kill -0 $worker 2> /dev/null && exit 77; done

@@ -98,6 +98,9 @@ import Testing
             limit: .tableMaximum, after: sample(count: 4000, moved: ["drop": 17]),
             name: "a full table that drops"),
         Row(
+            limit: .tableMaximum, after: sample(count: 3990, moved: ["early_drop": 3]),
+            name: "a table whose entries make room for others"),
+        Row(
             limit: .natPorts,
             after: sample(count: 900, moved: ["drop": 5, "insert_failed": 5]),
             name: "insertions that fail below the maximum"),
@@ -188,6 +191,30 @@ import Testing
         #expect(blind.note(flows, nil) == [.stop])
         #expect(blind.evidence?.standing == 4000)
         #expect(blind.evidence?.limit == .ownTable)
+    }
+
+    @Test("flows that take each other's places have met the table's maximum")
+    func seesEarlyDrops() throws {
+        var flows = FlowCounts()
+        flows.started = 5000
+        var climb = DatagramClimb(before: Self.before)
+        // The collector has been there since, so that the count is below the maximum again.
+        let full = Self.sample(count: 3960, moved: ["early_drop": 1000])
+        #expect(climb.note(flows, full) == [.stop])
+        let evidence = try #require(climb.evidence)
+        #expect(evidence.standing == 4000)
+        #expect(evidence.limit == .tableMaximum)
+        #expect(evidence.lines(of: "flows").contains("counters: early_drop+1000"))
+    }
+
+    @Test("a counter that goes back begins anew, one that wraps around goes on")
+    func countsFromZero() {
+        let old = Self.sample(count: 1, moved: ["drop": 5000, "new": .max - 9], overflows: 7)
+        let new = Self.sample(count: 1, moved: ["drop": 3, "new": 10], overflows: 2)
+        #expect(new.change("drop", since: old) == 3)
+        #expect(new.change("new", since: old) == 20)
+        #expect(new.changes(since: old).map(\.count) == [20, 3])
+        #expect(new.listenOverflows(since: old) == 2)
     }
 
     // MARK: Timeouts

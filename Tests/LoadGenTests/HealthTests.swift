@@ -49,4 +49,18 @@ import Wire
         let sentence = try #require(failure)
         #expect(sentence.contains("failed 2 times in a row, at last: no answer within 2 s"))
     }
+
+    @Test(
+        "the host of a web address is read, and what may be read in two ways is none",
+        arguments: [
+            ("http://web.example/ready", "web.example"), ("https://10.0.0.1:8443", "10.0.0.1"),
+            ("http://[fd00::1]:80/x", "fd00::1"), ("http://web?x@y", "web"),
+            ("http://127.0.0.1@10.0.0.1/", nil), ("http://127.0.0.1:80@10.0.0.1/", nil),
+            ("http://127.0.0.1\\@web/", nil), ("http://{a,b}/", nil), ("http://[1-9]/", nil),
+            ("http:///x", nil), ("http://web:port/", nil), ("ftp://web/", nil), ("web", nil),
+            ("http://we b/", nil), ("http://%31/", nil),
+        ] as [(String, String?)])
+    func readsHosts(_ url: String, _ host: String?) {
+        #expect(HealthProbe.Question.host(ofURL: url) == host)
+    }
 }

@@ -38,6 +38,43 @@ import Wire
         #expect(sources.count == 20)
     }
 
+    @Test("the starts of a population are divided like all others", arguments: 1...3)
+    func dividesPopulations(_ parts: Int) {
+        var workload = QuickProfile.churn.workload(Self.target)
+        workload.model = .population(stages: [Arrivals.Stage(seconds: 1, from: 0, to: 90_000)])
+        let plan = Plan(workloads: [workload], duration: 1_000_000_000)
+        let starts = (0..<parts).map {
+            plan.part($0, of: parts).workloads[0].populationStartsPerSecond
+        }
+        #expect(abs(starts.reduce(0, +) - workload.populationStartsPerSecond) < 1e-6)
+    }
+
+    @Test("a fan-out with fewer pairs of ends than flows is said beforehand")
+    func saysRepetition() {
+        var workload = QuickProfile.fanout.workload(Self.target)
+        workload.sourcePortCount = 10
+        workload.model = .open(
+            Arrivals(
+                stages: [
+                    Arrivals.Stage(seconds: 1, from: 0, to: 60),
+                    Arrivals.Stage(seconds: 10, from: 60, to: 60),
+                ], spacing: .uniform))
+        func remarks(seconds: UInt64) -> [String] {
+            Preflight.remarks(
+                Plan(workloads: [workload], duration: seconds * 1_000_000_000), processes: 1,
+                descriptorLimit: 1000)
+        }
+        // 10 source ports and 6 destinations.
+        #expect(remarks(seconds: 1).isEmpty)
+        let lines = remarks(seconds: 2)
+        #expect(lines.count == 1)
+        #expect(
+            lines.first?.hasPrefix(
+                "fanout: about 90 flows are planned, of which 60 can differ (source addresses 1 × "
+                    + "source ports 10 × destinations 6); give") == true, "\(lines)")
+        #expect(lines.first?.hasSuffix("--source-ports 15") == true, "\(lines)")
+    }
+
     @Test("destinations: ports first, then addresses, then from the beginning")
     func walksDestinations() {
         let texts = (0..<7).map { "\(Self.target.destination($0))" }

@@ -255,4 +255,34 @@ import Wire
             #expect(breaches.isEmpty, "\(breaches)")
         }
     }
+
+    @Test(
+        "datagrams count one by one, however rare their flows are",
+        arguments: [(1000.0, 1000, true), (1000, 1001, false), (0.001, 1_000_001, false)])
+    func countsDatagrams(_ rate: Double, _ datagrams: Int, _ isWithin: Bool) {
+        let target = TargetPool(
+            addresses: AddressPool(.ipv4, first: Address(ipv4: 0x7F00_0001)), firstPort: 80)
+        var fanout = QuickProfile.fanout.workload(target)
+        fanout.datagramsPerFlow = datagrams
+        fanout.model = .open(
+            Arrivals(
+                stages: [Arrivals.Stage(seconds: 1, from: rate, to: rate)], spacing: .uniform))
+        let plan = Plan(workloads: [fanout], duration: 1_000_000_000)
+        #expect(LoadLimits().breaches(of: plan).isEmpty == isWithin)
+    }
+
+    @Test("a population counts as what it may begin")
+    func countsPopulations() {
+        let target = TargetPool(
+            addresses: AddressPool(.ipv4, first: Address(ipv4: 0x7F00_0001)), firstPort: 80)
+        var crowd = QuickProfile.churn.workload(target)
+        crowd.model = .population(stages: [Arrivals.Stage(seconds: 1, from: 0, to: 10)])
+        func isWithin(_ count: Int) -> Bool {
+            let plan = Plan(
+                workloads: Array(repeating: crowd, count: count), duration: 1_000_000_000)
+            return LoadLimits().breaches(of: plan).isEmpty
+        }
+        #expect(isWithin(20))
+        #expect(!isWithin(21))
+    }
 }

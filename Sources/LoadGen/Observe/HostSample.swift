@@ -23,14 +23,29 @@ public struct HostSample: Sendable, Hashable {
     /// What moved from `old` to this one, in column order; columns that did not are left out.
     public func changes(since old: HostSample) -> [(name: String, count: Int)] {
         zip(TrackerStatistics.columns, zip(statistics.values, old.statistics.values)).compactMap {
-            let change = $1.0 &- $1.1
-            return change == 0 ? nil : ($0, Int(change))
+            let change = Self.increase(from: $1.1, to: $1.0)
+            return change == 0 ? nil : ($0, change)
         }
+    }
+
+    /// Connections refused since `old` because a listener's queue was full.
+    public func listenOverflows(since old: HostSample) -> Int {
+        listenOverflows < old.listenOverflows
+            ? listenOverflows : listenOverflows - old.listenOverflows
+    }
+
+    /// How far a counter of 32 bits has moved.
+    ///
+    /// It may have wrapped around. More than half of its range is no such step: whoever counts has
+    /// begun anew, and from 0.
+    private static func increase(from old: UInt32, to new: UInt32) -> Int {
+        let change = new &- old
+        return Int(change > 1 << 31 ? new : change)
     }
 
     /// How often column `name` moved from `old` to this one.
     public func change(_ name: String, since old: HostSample) -> Int {
-        Int(statistics.value(name) &- old.statistics.value(name))
+        Self.increase(from: old.statistics.value(name), to: statistics.value(name))
     }
 }
 

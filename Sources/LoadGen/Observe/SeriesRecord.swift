@@ -27,7 +27,7 @@ public struct SeriesRecord: Sendable {
         buckets = sample.buckets
         counters = sample.changes(since: old)
         if let lines = sample.tableFullLines { tableFullLines = lines - (old.tableFullLines ?? 0) }
-        listenOverflows = sample.listenOverflows - old.listenOverflows
+        listenOverflows = sample.listenOverflows(since: old)
         busyPercent = sample.processor.busyPercent(since: old.processor)
         states = sample.states
     }

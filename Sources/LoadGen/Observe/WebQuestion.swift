@@ -1,6 +1,6 @@
 internal import LinuxCalls
 
-/// A GET, which `curl` does: past any proxy, along redirections, without a word of its own.
+/// A GET, which `curl` does: past any proxy, without a word of its own.
 enum WebQuestion {
     static let missing = "there is no curl here; install the package curl"
 
@@ -8,9 +8,13 @@ enum WebQuestion {
     static var program: Program? { Program(named: "curl") }
 
     /// The words behind `curl`.
-    static func arguments(_ url: String, seconds: Double, _ more: [String]) -> [String] {
+    ///
+    /// - Parameter followsRedirections: They may lead to another host.
+    static func arguments(
+        _ url: String, seconds: Double, followsRedirections: Bool = true, _ more: [String]
+    ) -> [String] {
         [
-            "--silent", "--show-error", "--location", "--noproxy", "*", "--max-time", "\(seconds)",
-        ] + more + ["--", url]
+            "--silent", "--show-error", "--globoff", "--noproxy", "*", "--max-time", "\(seconds)",
+        ] + (followsRedirections ? ["--location"] : []) + more + ["--", url]
     }
 }

@@ -1,4 +1,5 @@
 public import LinuxCalls
+internal import Wire
 
 /// Asks a target once a second, beside a run, whether it is well; the run stops where it is not.
 ///
@@ -16,6 +17,32 @@ public struct HealthProbe: ~Copyable {
             case .connect(let address): "connect \(address)"
             case .get(let url): "GET \(url)"
             }
+        }
+
+        /// The host that a GET of `url` asks; `nil` for what is no web address, or none that
+        /// everybody reads alike.
+        public static func host(ofURL url: String) -> String? {
+            guard let scheme = ["http://", "https://"].first(where: { url.hasPrefix($0) }) else {
+                return nil
+            }
+            let authority = url.dropFirst(scheme.count).prefix { !"/?#".contains($0) }
+            let end: Substring.Index
+            let host: Substring
+            if authority.hasPrefix("["), let bracket = authority.firstIndex(of: "]") {
+                end = authority.index(after: bracket)
+                host = authority[..<bracket].dropFirst()
+                guard Address.parse(String(host))?.0 == .ipv6 else { return nil }
+            } else {
+                end = authority.firstIndex(of: ":") ?? authority.endIndex
+                host = authority[..<end]
+                let isName = host.allSatisfy {
+                    $0.isASCII && ($0.isLetter || $0.isNumber || ".-_".contains($0))
+                }
+                guard isName, !host.isEmpty else { return nil }
+            }
+            let port = authority[end...]
+            let isPort = port.isEmpty || port.first == ":" && UInt16(port.dropFirst()) != nil
+            return isPort ? String(host) : nil
         }
     }
 
@@ -93,7 +120,7 @@ public struct HealthProbe: ~Copyable {
                 child = try ChildProcess(
                     program.path,
                     WebQuestion.arguments(
-                        url, seconds: 2,
+                        url, seconds: 2, followsRedirections: false,
                         ["--output", "/dev/null", "--write-out", "%{http_code}\n"]))
                 answer = ""
                 return nil

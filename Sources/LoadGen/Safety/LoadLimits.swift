@@ -1,7 +1,7 @@
 /// The bounds every run keeps, whatever it was asked for.
 public struct LoadLimits: Sendable, Hashable {
     public var seconds = 86_400.0
-    /// Flows begun a second, all workloads together.
+    /// Flows begun a second, all workloads together; of datagrams, every one.
     public var startsPerSecond = 1_000_000.0
     /// Connections at a time, all workloads together.
     public var flows = 1_000_000
@@ -20,8 +20,13 @@ public struct LoadLimits: Sendable, Hashable {
         var rate = 0.0
         for workload in plan.workloads {
             switch workload.model {
-            case .open(let arrivals): rate += arrivals.peakPerSecond
-            case .population: rate += 1
+            case .open(let arrivals):
+                let copies = workload.transport == .udp ? workload.datagramsPerFlow : 1
+                // A flow's datagrams go out one right behind the other, however rare flows are.
+                rate +=
+                    copies > 1
+                    ? max(1, arrivals.peakPerSecond) * Double(copies) : arrivals.peakPerSecond
+            case .population: rate += workload.populationStartsPerSecond
             case .held(let count, let startsPerSecond):
                 rate += startsPerSecond
                 if count < 0 {

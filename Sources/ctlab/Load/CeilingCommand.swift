@@ -113,6 +113,7 @@ struct CeilingCommand: ParsableCommand {
             return
         }
         try tell(climb.ceiling, "connections", evidence)
+        try complain(ofNothingIn: result)
     }
 
     /// Health questions that may fail in a row: at the ceiling some do, until the climb goes back.
@@ -167,6 +168,7 @@ struct CeilingCommand: ParsableCommand {
             return
         }
         try tell(evidence.standing, "flows", evidence)
+        try complain(ofNothingIn: result)
     }
 
     // MARK: Telling
@@ -189,6 +191,12 @@ struct CeilingCommand: ParsableCommand {
             ["ceiling: \(ceiling) \(noun)", "limit: \(evidence.limit.rawValue)"]
             + evidence.lines(of: noun).map { "  \($0)" } + ["to move it: \(evidence.remedy)"]
         try Output.write(lines.map { $0 + "\n" }.joined())
+    }
+
+    /// A ceiling of nothing is no answer: something else is wrong.
+    private func complain(ofNothingIn result: LoadResult) throws(Failure) {
+        let target = generator.targets.target
+        if let failure = LoadTelling.fruitlessness(result.flows, at: target) { throw failure }
     }
 
     /// Why there is no whole answer.

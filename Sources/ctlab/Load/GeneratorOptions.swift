@@ -14,7 +14,8 @@ struct GeneratorOptions: ParsableArguments {
             "What stops the run when it fails: tcp, tcp:HOST:PORT, http://HOST/PATH or none.",
             discussion: """
                 Asked once a second. By default tcp, the target's own port, for hosts beyond this \
-                machine, and none here.
+                machine, and none here. Another host than the target has to be one that may be \
+                loaded; redirections are not followed.
                 """))
     var health: String?
 
@@ -88,10 +89,11 @@ struct GeneratorOptions: ParsableArguments {
     ) throws(Failure) -> LoadResult {
         let limit = descriptorLimit()
         let count = standard ?? processCount(for: plan)
+        let health = try healthProbe(plan, tolerated)
         do throws(LoadError) {
             var run = try LoadRun(
                 plan, processCount: count, permit: permit, descriptorLimit: limit,
-                health: try healthProbe(plan, tolerated))
+                health: health)
             let origin = run.origin
             return try run.run(interruption: interruption, turn: { turn(origin) }, tick: tick)
         } catch {
@@ -128,32 +130,43 @@ struct GeneratorOptions: ParsableArguments {
 
     // MARK: Health
 
-    private func healthProbe(_ plan: Plan, _ tolerated: Int) throws(LoadError) -> HealthProbe? {
+    private func healthProbe(_ plan: Plan, _ tolerated: Int) throws(Failure) -> HealthProbe? {
         guard let question = try question(plan) else { return nil }
         do throws(SystemCallError) {
             return try HealthProbe(question, failures: healthFailures ?? tolerated)
         } catch {
-            throw .call(error)
+            throw Failure(code: .environment, text: "--health: \(error)")
         }
     }
 
-    private func question(_ plan: Plan) throws(LoadError) -> HealthProbe.Question? {
+    private func question(_ plan: Plan) throws(Failure) -> HealthProbe.Question? {
         let own = plan.workloads.first { $0.transport == .tcp }?.target.destination(0)
         guard let health else {
             let isOurs = plan.workloads.allSatisfy {
                 AddressClass($0.target.addresses.family, $0.target.addresses.first) == .loopback
             }
-            return isOurs || targets.isInLab ? nil : own.map { .connect($0) }
+            if isOurs || targets.isInLab { return nil }
+            if own == nil {
+                Message.error(
+                    "nothing asks whether \(targets.target) is well; give --health tcp:HOST:PORT or "
+                        + "--health http://HOST/PATH")
+            }
+            return own.map { .connect($0) }
         }
         if health == "none" { return nil }
-        if health.hasPrefix("http://") || health.hasPrefix("https://") { return .get(url: health) }
         if health == "tcp", let own { return .connect(own) }
-        let refusal = LoadError.environment(
-            "--health: found '\(health)'",
-            remedy: "expected tcp for TCP targets, tcp:HOST:PORT, http://HOST/PATH or none")
+        if let host = HealthProbe.Question.host(ofURL: health) {
+            _ = try targets.approvedAddresses(of: host)
+            return .get(url: health)
+        }
+        let refusal = Failure(
+            code: .environment,
+            text: "--health: found '\(health)'; expected tcp for TCP targets, tcp:HOST:PORT, "
+                + "http://HOST/PATH or none")
         guard health.hasPrefix("tcp:"), let words = try? TargetText(String(health.dropFirst(4))),
-            words.prefixLength == nil, let all = try? words.resolve().all, let first = all.first
+            words.prefixLength == nil
         else { throw refusal }
+        guard let first = try targets.approvedAddresses(of: words.host).first else { throw refusal }
         return .connect(SocketAddress(first.0, first.1, port: words.firstPort))
     }
 }

@@ -102,9 +102,6 @@ struct LabCommand: ParsableCommand {
         }
     }
 
-    /// Standing marks of a lab somebody has put up, and may be using.
-    private static let mark = "/run/ctlab/lab-is-up"
-
     struct Up: ParsableCommand {
         static let configuration = CommandConfiguration(
             abstract: "Make the namespaces; they stay until 'ctlab lab down'.")
@@ -121,9 +118,9 @@ struct LabCommand: ParsableCommand {
                         + "it; use 'ctlab lab run', which puts it back")
             }
             try LabCommand.doing {
+                let claim = try LabClaim(Lab())
                 try Lab().up(setup)
-                try TextFile.makeDirectory("/run/ctlab")
-                _ = try FileDescriptor(opening: LabCommand.mark, for: .create)
+                try claim.noteUp()
             }
             let lab = Lab()
             try Output.line("lab: \(lab.client), \(lab.gateway) and \(lab.server) are up")
@@ -136,8 +133,9 @@ struct LabCommand: ParsableCommand {
 
         mutating func run() throws {
             try LabCommand.doing {
+                let claim = try LabClaim(Lab())
                 try Lab().down()
-                try TextFile.remove(LabCommand.mark)
+                try claim.noteDown()
             }
         }
     }
@@ -201,22 +199,23 @@ struct LabCommand: ParsableCommand {
                     Message.error("the links' delays are left out; --delay gives every link one")
                 }
             }
-            guard name != "ctlab" || !TextFile.exists(LabCommand.mark) else {
-                throw Failure(
-                    code: .usage,
-                    text: "a lab is up already; end it first (ctlab lab down), or give this one "
-                        + "another name: --name ctlab-two")
-            }
             try run(setup, holding: Interruption())
         }
 
         /// Signals wait while it lasts: whatever happens, the lab is removed.
         private func run(_ setup: LabSetup, holding signals: borrowing Interruption?) throws {
             try LabCommand.doing {
-                let lease = try MachineLease(changing: setup.globalSettings)
                 let lab = Lab(name: name)
                 // Held until the lab is gone; a process that dies lets go of it.
-                let claim = try LabCommand.claim(lab)
+                let claim = try LabClaim(
+                    lab, alternative: ", or give this one another name: --name \(name)-two")
+                guard name != "ctlab" || !LabClaim.isUp else {
+                    throw Failure(
+                        code: .usage,
+                        text: "a lab is up already; end it first (ctlab lab down), or give this "
+                            + "one another name: --name ctlab-two")
+                }
+                let lease = try MachineLease(changing: setup.globalSettings)
                 try lab.up(setup)
                 defer { try? lab.down() }
                 let sinks = try lab.inside(lab.server) { () throws(LabError) in
@@ -268,19 +267,6 @@ struct LabCommand: ParsableCommand {
             if lacks("--observe") { words += ["--observe", "netns:\(lab.gateway)"] }
             return words
         }
-    }
-
-    /// Takes the lab's name for one run: two of a name would remove each other's namespaces.
-    private static func claim(_ lab: Lab) throws -> FileDescriptor {
-        try TextFile.makeDirectory("/run/ctlab")
-        let file = try FileDescriptor(opening: "/run/ctlab/lab-\(lab.name)", for: .create)
-        guard try file.tryLock() else {
-            throw Failure(
-                code: .environment,
-                text: "another run has the lab '\(lab.name)'; wait for it to end, or give this one "
-                    + "another name: --name \(lab.name)-two")
-        }
-        return file
     }
 
     private static func startSinks(_ count: Int) throws(LabError) -> [ChildProcess] {

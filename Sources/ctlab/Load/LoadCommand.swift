@@ -47,8 +47,8 @@ struct LoadCommand: ParsableCommand {
     @Option(help: "Connections held.")
     var flows: Int?
 
-    @Option(name: .customLong("for"), help: "How long flows begin: 10s, 2m.")
-    var duration = "10s"
+    @Option(name: .customLong("for"), help: "How long flows begin: 10s (default), 2m.")
+    var duration: String?
 
     @Option(help: "How connections end: client-fin, server-fin, rst or abandon.")
     var ending: String?
@@ -59,20 +59,20 @@ struct LoadCommand: ParsableCommand {
     @Option(help: "Bytes sent and bytes awaited: 200B/10kB.")
     var exchange: String?
 
-    @Option(help: "Source ports of a fanout, for each address.")
-    var sourcePorts = 1
+    @Option(help: "Source ports of a fanout, for each address; by default 1.")
+    var sourcePorts: Int?
 
     @Flag(help: "Have datagrams answered (needs ctlab sink).")
     var answers = false
 
-    @Option(help: "Datagrams a flow has.")
-    var datagrams = 1
+    @Option(help: "Datagrams a flow has; by default 1.")
+    var datagrams: Int?
 
-    @Option(help: "When an attempt counts as failed.")
-    var patience = "10s"
+    @Option(help: "When an attempt counts as failed; by default after 10s.")
+    var patience: String?
 
-    @Option(help: "Seed of everything random.")
-    var seed: UInt64 = 1
+    @Option(help: "Seed of everything random; by default 1.")
+    var seed: UInt64?
 
     @Option(help: "text, or jsonl: an object a second and one for the whole.")
     var format = Format.text
@@ -82,6 +82,32 @@ struct LoadCommand: ParsableCommand {
             let found = quick == nil ? "neither a scenario nor --quick" : "a scenario and --quick"
             throw ValidationError("found \(found), expected one of them")
         }
+        if scenario != nil, let option = profileOptions.first {
+            throw ValidationError(
+                "\(option): found it with a scenario, expected it with --quick alone; what a "
+                    + "scenario does stands in its file")
+        }
+        let counts = [
+            ("--flows", flows), ("--source-ports", sourcePorts), ("--datagrams", datagrams),
+        ]
+        for case (let option, let count?) in counts where count < 1 {
+            throw ValidationError("\(option): found \(count), expected 1 or more")
+        }
+        if let sourcePorts, sourcePorts > 65_535 {
+            throw ValidationError("--source-ports: found \(sourcePorts), expected 1 to 65535")
+        }
+    }
+
+    /// The options given that shape a profile, and have no meaning for a scenario.
+    private var profileOptions: [String] {
+        let options = [
+            ("--rate", rate != nil), ("--arrivals", arrivals != nil), ("--flows", flows != nil),
+            ("--for", duration != nil), ("--ending", ending != nil), ("--hold", hold != nil),
+            ("--exchange", exchange != nil), ("--source-ports", sourcePorts != nil),
+            ("--answers", answers), ("--datagrams", datagrams != nil),
+            ("--patience", patience != nil), ("--seed", seed != nil),
+        ]
+        return options.compactMap { $0.1 ? $0.0 : nil }
     }
 
     mutating func run() throws {
@@ -102,7 +128,7 @@ struct LoadCommand: ParsableCommand {
 
     // MARK: The plan
 
-    /// The plan of a scenario file: options that shape a profile do not apply.
+    /// The plan of a scenario file.
     private func plan(ofScenario path: String, _ target: TargetPool) throws -> Plan {
         let file = try ScenarioInput.read(path)
         let pool = try generator.sourcePool(for: target)
@@ -123,7 +149,7 @@ struct LoadCommand: ParsableCommand {
             let names = QuickProfile.allCases.map(\.rawValue).joined(separator: ", ")
             throw Failure(code: .usage, text: "--quick: found '\(quick)', expected \(names)")
         }
-        let seconds = try OptionValue.seconds("--for", duration)
+        let seconds = try OptionValue.seconds("--for", duration ?? "10s")
         var workload = profile.workload(target)
         if let ending {
             workload.ending = try OptionValue.read(
@@ -146,13 +172,14 @@ struct LoadCommand: ParsableCommand {
                 "--exchange", String(sizes[1]), OptionQuantity.byteCount)
         }
         workload.sources = try generator.sourcePool(for: target)
-        workload.sourcePortCount = sourcePorts
+        workload.sourcePortCount = sourcePorts ?? 1
         workload.wantsAnswers = answers
-        workload.datagramsPerFlow = max(1, datagrams)
-        workload.patience = UInt64(try OptionValue.seconds("--patience", patience) * 1e9)
+        workload.datagramsPerFlow = datagrams ?? 1
+        workload.patience = UInt64(
+            try OptionValue.seconds("--patience", patience ?? "10s") * 1e9)
         workload.model = try model(workload.model, seconds)
         var plan = Plan(workloads: [workload], duration: UInt64(seconds * 1e9))
-        plan.seed = seed
+        plan.seed = seed ?? 1
         return try generator.bounded(plan)
     }
 

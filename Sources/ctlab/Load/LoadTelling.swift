@@ -86,10 +86,31 @@ struct LoadTelling: ~Copyable {
             try Output.write(json)
         }
         if let failure = GeneratorOptions.incompleteness(result, "the report") { throw failure }
-        guard let refusingSince else { return }
+        guard let refusingSince else {
+            if let failure = Self.fruitlessness(result.flows, at: target) { throw failure }
+            return
+        }
         throw Failure(
             code: .failed,
             text: "nothing has listened at \(target) since second \(refusingSince) of the run; "
                 + "start what should, such as: ctlab sink --tcp PORT")
+    }
+
+    /// Why a run in which nothing came about is none to be content with; `nil` if something did.
+    static func fruitlessness(_ flows: [FlowCounts], at target: String) -> Failure? {
+        let sum = flows.reduce(FlowCounts(), +)
+        guard sum.connected == 0, sum.datagrams == 0, sum.answers == 0 else { return nil }
+        if sum.refused > 0 {
+            return Failure(
+                code: .failed,
+                text: "nothing listens at \(target); start what should, such as: ctlab sink --tcp "
+                    + "PORT")
+        }
+        guard sum.failed + sum.droppedStarts + sum.unfinished > 0 else { return nil }
+        let reason = sum.failures.max { $0.count < $1.count }?.text ?? "nobody answered in time"
+        return Failure(
+            code: .failed,
+            text: "none of \(sum.started + sum.droppedStarts) flows to \(target) came about: "
+                + "\(reason); see that it can be reached, and what drops them")
     }
 }

@@ -28,8 +28,7 @@ struct TargetOptions: ParsableArguments {
         } catch {
             throw Failure(code: .usage, text: "\(error)")
         }
-        let gate = TargetGate(
-            allowed: try readAllowFile(), named: iMayLoad, isInLab: isInLab)
+        let gate = try gate()
         do {
             let (range, addresses) = try words.resolve()
             if let range {
@@ -58,7 +57,33 @@ struct TargetOptions: ParsableArguments {
         }
     }
 
-    private func readAllowFile() throws -> AllowList {
+    /// The addresses of `host`, once the gate has let them all through: what is only asked how it
+    /// is gets packets, too.
+    func approvedAddresses(of host: String) throws(Failure) -> [(Family, Address)] {
+        let addresses: [(Family, Address)]
+        do throws(NameError) {
+            if let address = Address.parse(host) {
+                addresses = [address]
+            } else {
+                addresses = try NameResolver.addresses(of: host)
+            }
+        } catch {
+            throw Failure(code: .usage, text: "target \(error)")
+        }
+        let gate = try gate()
+        do throws(TargetRefusal) {
+            _ = try gate.permit(host: host, addresses: addresses)
+        } catch {
+            throw Failure(code: .usage, text: error.description)
+        }
+        return addresses.map { AddressClass.unmapped($0.0, $0.1) }
+    }
+
+    private func gate() throws(Failure) -> TargetGate {
+        TargetGate(allowed: try readAllowFile(), named: iMayLoad, isInLab: isInLab)
+    }
+
+    private func readAllowFile() throws(Failure) -> AllowList {
         let path = allowFile ?? AllowList.defaultPath
         if allowFile == nil, !TextFile.exists(path) { return AllowList() }
         do {
@@ -76,6 +101,9 @@ struct ObserveOptions: ParsableArguments {
     var observe: String?
 
     /// The probe, if one is wanted; where none was asked for and none is to be had, there is none.
+    ///
+    /// It has looked once: what cannot be seen now is no reason to load anybody, and whoever has
+    /// answered once has less than a second for every answer from then on.
     func probe() throws -> HostProbe? {
         if observe == "none" { return nil }
         guard let vantage = Vantage(observe ?? "local") else {
@@ -84,7 +112,9 @@ struct ObserveOptions: ParsableArguments {
                 text: "--observe: found '\(observe ?? "")', expected \(Vantage.forms), or none")
         }
         do throws(ProbeError) {
-            return try HostProbe.open(vantage)
+            var probe = try HostProbe.open(vantage)
+            _ = try probe.sample()
+            return probe
         } catch {
             guard observe != nil else { return nil }
             throw Self.failure(error, vantage)
