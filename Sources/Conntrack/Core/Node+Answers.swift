@@ -92,11 +92,9 @@ extension Node {
         _ kind: RejectAnswer, to packet: Packet, _ hook: Hook, at now: Moment
     ) -> (Packet, [UInt8])? {
         guard mayAnswer(packet, hook, kind) else { return nil }
-        let isFollowed = [IPProtocol.tcp, IPProtocol.udp].contains(packet.tuple.protocolNumber)
         var refused = RefusedPacket(
             packet, at: hook, bytesInTransit(of: packet),
-            isVerified: settings.verifiesChecksums && packet.connection != .none
-                && (isFollowed || packet.tuple.hasIdentifier))
+            isVerified: settings.verifiesChecksums && packet.hasPassedSummation)
         fillOptions(of: &refused, at: now)
         if answersUnderWay.depth > 0 { refused.forgetChecksum() }
         switch kind {
