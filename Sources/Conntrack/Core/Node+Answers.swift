@@ -7,7 +7,8 @@ internal import Wire
 // The answer belongs to the refused packet's connection, in the other direction, as RELATED: the
 // tracker passes it by, nothing is accounted, a mapping is undone for it, and a connection that is
 // new is not confirmed by it. A packet without connection has an answer without one, which the
-// tracker then looks at as at any other.
+// tracker then looks at as at any other: in the zone that a rule has set for the refused packet, if
+// that did not get as far as the tracker.
 
 /// A packet of the node's own that says to a sender that its packet was refused.
 public struct Answer: Sendable {
@@ -68,6 +69,10 @@ extension Node {
             table.retain(refused.connection)
             made.connection = refused.connection
             made.info = direction == .original ? .relatedReply : .related
+        } else if refused.template.isAttached, !refused.template.isPast {
+            // Refused before the tracker: the answer gets the template as it would a connection.
+            made.template = refused.template
+            made.info = .relatedReply
         }
         if table.journal.explains { table.journal.steps.append(.answered(made)) }
         // What is at hand about the refused packet is not about this one.
