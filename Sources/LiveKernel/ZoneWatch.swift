@@ -1,7 +1,9 @@
 // An entry has to be looked up in the packet's own zone, and nothing in the kernel tells what that
 // was: a rule cannot read a template, and a packet the tracker refused has nothing else. So every
 // `ct zone set` of a node's rules is given a log statement behind it, which says the zone and
-// changes nothing. A zone that comes out of a map is not seen; such a packet's entry is looked up
+// changes nothing. A rule that takes the zone out of a map becomes a rule for each of the map's
+// elements before that. What stays unseen is a map with a name, and a map in a rule that must not
+// be asked twice, because it changes or counts something first: such a packet's entry is looked up
 // in no zone.
 
 /// Zone numbers by direction; 0 where there is none.
@@ -24,7 +26,7 @@ extension ZoneNumbers {
 enum ZoneWatch {
     /// The ruleset, with a log statement behind each `ct zone set NUMBER`.
     static func watched(_ ruleset: String) -> String {
-        ruleset.split(separator: "\n", omittingEmptySubsequences: false)
+        ZoneMaps.spreadOut(ruleset).split(separator: "\n", omittingEmptySubsequences: false)
             .map { watched(line: $0) }.joined(separator: "\n")
     }
 

@@ -43,6 +43,8 @@ public struct Replayer: ~Copyable {
     public var collected: [ConnectionKey] = []
     /// Whose way is told step by step, in `PacketOutcome.story`.
     public var explained = ExplainedPackets.none
+    /// Whether one of them has come by.
+    public private(set) var hasExplained = false
     private let interfaceNames: [String]
     /// Counters and count when they were last told.
     private var told = Counters()
@@ -109,7 +111,10 @@ public struct Replayer: ~Copyable {
             var outcome = recorder.outcome(packet: number, at: now, delivery, node.journal)
             outcome.counters = counterChanges()
             outcome.before = before
-            if node.journal.explains { outcome.story = node.story() }
+            if node.journal.explains {
+                outcome.story = node.story()
+                hasExplained = true
+            }
             sink.take(outcome)
         }
         tellEvents(&sink)

@@ -138,6 +138,13 @@ struct ReplayCommand: ParsableCommand {
         for sentence in notes.sentences(replayer.clock) { say(sentence) }
         if !quiet { Message.write(summary(replayer)) }
         try leave(ending, output)
+        if case .packet(let number) = explain, !replayer.hasExplained, !output.isClosed {
+            throw Failure(
+                code: .usage,
+                text:
+                    "--explain: found '\(number)', expected the number of an IP packet of \(trace); "
+                    + "0 is the first of \(replayer.tally.packets) replayed")
+        }
     }
 
     // MARK: Before

@@ -65,7 +65,7 @@ struct VerifyCommand: ParsableCommand {
     @Option(help: "Write what the live kernel does with each packet of TRACE to this file (JSONL).")
     var record: String?
 
-    @Option(help: "Folder for the trace and node file of a difference.")
+    @Option(help: "Folder for the trace and node file of a difference; made if it is not there.")
     var out = "."
 
     func validate() throws {
@@ -167,6 +167,7 @@ struct VerifyCommand: ParsableCommand {
     // MARK: Traces made up
 
     private func verifyFuzz(_ started: UInt64) throws {
+        try makeFolder()
         let interruption = Interruption()
         let plan = FuzzPlan(
             seed: seed, kinds: kind.kinds, packetCount: packets, hasPauses: pauses,
@@ -196,6 +197,19 @@ struct VerifyCommand: ParsableCommand {
             throw Failure(code: .interrupted, text: "interrupted; the result is partial")
         }
         try Self.leave(agrees: tally.agrees)
+    }
+
+    /// Makes the folder of `--out` if it is not there: before the first packet, so that no find is
+    /// lost for want of it.
+    private func makeFolder() throws {
+        do {
+            try FileManager.default.createDirectory(
+                atPath: out, withIntermediateDirectories: true)
+        } catch {
+            throw Failure(
+                code: .usage,
+                text: "--out: found '\(out)', expected a folder, or a path to make one")
+        }
     }
 
     /// Shrinks a trace that differs, writes it out and shows what is left of it.

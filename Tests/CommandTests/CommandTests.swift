@@ -52,6 +52,14 @@ import Testing
         #expect(refused.status != 0)
     }
 
+    @Test("--explain N says so where the capture has no packet N")
+    func explainsNoPacket() throws {
+        let command = try Command.replay("tcp-masquerade", ["--explain", "99999", "--quiet"])
+        #expect(command.status == 2)
+        #expect(
+            command.error.contains("--explain: found '99999', expected the number of an IP packet"))
+    }
+
     @Test("each shipped capture has a golden text, and each text a capture")
     func hasAllGoldens() throws {
         let folder = Command.root.appending(path: "scenarios/captures").path

@@ -37,6 +37,21 @@ extension LiveTests {
             #expect(result.output.contains("300 packets, 0 with a difference"), "\(result.output)")
         }
 
+        @Test("the folder for finds is made before the first packet, or refused")
+        func makesTheFolder() throws {
+            let folder = FileManager.default.temporaryDirectory
+                .appending(path: "ctlab-finds-\(UUID().uuidString)")
+            defer { try? FileManager.default.removeItem(at: folder) }
+            let inside = folder.appending(path: "a/b").path
+            let made = try Self.run(
+                ["--fuzz", "--kind", "udp", "--packets", "1", "--out", inside])
+            #expect(made.status == 0, "\(made.output)")
+            #expect(FileManager.default.fileExists(atPath: inside))
+            let refused = try Self.run(["--fuzz", "--packets", "1", "--out", "/dev/null/finds"])
+            #expect(refused.status == 2)
+            #expect(refused.output.contains("--out: found '/dev/null/finds'"), "\(refused.output)")
+        }
+
         @Test(
             "wrong usage is refused with a sentence",
             arguments: [

@@ -142,6 +142,18 @@ import Wire
             "node.yaml:4:29: found 'many', expected a whole number from 0 to 2147483647"
         ),
         (
+            "sysctl: { nf_conntrack_udp_timeout: 8589935 }\n",
+            "node.yaml:4:37: found '8589935', expected a whole number from 0 to 8589934"
+        ),
+        (
+            "hz: 1000\nsysctl: { nf_conntrack_udp_timeout: 2147484 }\n",
+            "node.yaml:5:37: found '2147484', expected a whole number from 0 to 2147483"
+        ),
+        (
+            "sysctl: { nf_conntrack_udp_timeout: +5 }\n",
+            "node.yaml:4:37: found '+5', expected a whole number from 0 to 8589934"
+        ),
+        (
             "sysctl: { net.netfilter.nf_conntrack_count: 1 }\n",
             "node.yaml:4:11: found 'net.netfilter.nf_conntrack_count', expected a setting; this one can only be read"
         ),

@@ -7,7 +7,8 @@ internal import Wire
 // The answer belongs to the refused packet's connection, in the other direction, as RELATED: the
 // tracker passes it by, nothing is accounted, a mapping is undone for it, and a connection that is
 // new is not confirmed by it. A packet without connection has an answer without one, which the
-// tracker then looks at as at any other.
+// tracker then looks at as at any other: in the zone that a rule has set for the refused packet, if
+// that did not get as far as the tracker.
 
 /// A packet of the node's own that says to a sender that its packet was refused.
 public struct Answer: Sendable {
@@ -68,6 +69,10 @@ extension Node {
             table.retain(refused.connection)
             made.connection = refused.connection
             made.info = direction == .original ? .relatedReply : .related
+        } else if refused.template.isAttached, !refused.template.isPast {
+            // Refused before the tracker: the answer gets the template as it would a connection.
+            made.template = refused.template
+            made.info = .relatedReply
         }
         if table.journal.explains { table.journal.steps.append(.answered(made)) }
         // What is at hand about the refused packet is not about this one.
@@ -92,11 +97,9 @@ extension Node {
         _ kind: RejectAnswer, to packet: Packet, _ hook: Hook, at now: Moment
     ) -> (Packet, [UInt8])? {
         guard mayAnswer(packet, hook, kind) else { return nil }
-        let isFollowed = [IPProtocol.tcp, IPProtocol.udp].contains(packet.tuple.protocolNumber)
         var refused = RefusedPacket(
             packet, at: hook, bytesInTransit(of: packet),
-            isVerified: settings.verifiesChecksums && packet.connection != .none
-                && (isFollowed || packet.tuple.hasIdentifier))
+            isVerified: settings.verifiesChecksums && packet.hasPassedSummation)
         fillOptions(of: &refused, at: now)
         if answersUnderWay.depth > 0 { refused.forgetChecksum() }
         switch kind {

@@ -22,7 +22,7 @@ extension Node {
             return receive(fragment: packet, bytes, station, at: moment(now))
         }
         if layout.isFragment, packet.tuple.family == .ipv4,
-            routing.destination(of: packet.tuple) == .local
+            routing.destination(of: packet.tuple, from: packet.inInterface) == .local
         {
             return receive(localFragment: packet, bytes, at: moment(now))
         }

@@ -215,7 +215,7 @@ public struct Node: ~Copyable {
         guard !packet.health.contains(.refusedOptions) else {
             return PathEnd(.dropped, .refusedOptions)
         }
-        let destination = routing.destination(of: packet.tuple)
+        let destination = routing.destination(of: packet.tuple, from: packet.inInterface)
         if table.journal.explains { table.journal.steps.append(.route(destination, packet)) }
         switch destination {
         case .martian: return PathEnd(.dropped, .martian)

@@ -114,6 +114,27 @@ struct RefusedPacket {
     }
 }
 
+extension Packet {
+    /// Whether the tracker, if it verifies checksums, has summed the packet up and found it right.
+    ///
+    /// A packet it has left INVALID may be one: the checksum comes before flags, states and windows,
+    /// and behind lengths that do not fit.
+    var hasPassedSummation: Bool {
+        let isFollowed = [IPProtocol.tcp, IPProtocol.udp].contains(tuple.protocolNumber)
+        guard isFollowed || tuple.hasIdentifier else { return false }
+        guard connection == .none else { return true }
+        guard info == .invalid, health.isDisjoint(with: [.badChecksum, .laterFragment]) else {
+            return false
+        }
+        switch tuple.protocolNumber {
+        case IPProtocol.tcp:
+            return tcp.headerByteCount >= 20 && UInt32(tcp.headerByteCount) <= transportByteCount
+        case IPProtocol.udp: return lengthField >= 8 && UInt32(lengthField) <= transportByteCount
+        default: return transportByteCount >= 8
+        }
+    }
+}
+
 /// The packets that answer, as they are made.
 ///
 /// Everything in them was observed on 6.18.

@@ -30,6 +30,8 @@ struct Routing: Sendable {
     private var routes: [Route] = []
     private var localAddresses: [Prefix] = []
     private var broadcasts: [UInt32] = []
+    /// The subnet-router anycast addresses: a subnet's prefix, and zeros.
+    private var anycasts: [Address] = []
     /// The answers for all of IPv4, found out beforehand.
     private(set) var ipv4: IPv4Map
     private var defaultInterface: InterfaceIndex = .none
@@ -47,6 +49,10 @@ struct Routing: Sendable {
                 localAddresses.append(
                     Prefix(prefix.family, prefix.address, length: prefix.family.addressBits))
                 prefixes.append((prefix, index))
+                if prefix.family == .ipv6, prefix.length < 127 {
+                    anycasts.append(
+                        prefix.address.masked(by: Address.mask(prefix: prefix.length, .ipv6)))
+                }
                 guard prefix.family == .ipv4, prefix.length < 31 else { continue }
                 let mask = Address.mask(prefix: prefix.length, .ipv4).ipv4
                 broadcasts.append(prefix.address.ipv4 | ~mask)
@@ -97,8 +103,9 @@ struct Routing: Sendable {
         return defaultInterface == .none ? InterfaceIndex(0) : defaultInterface
     }
 
-    func destination(of tuple: Tuple) -> Destination {
-        tuple.family == .ipv4 ? destinationIPv4(tuple) : destinationIPv6(tuple)
+    /// Where a packet goes that has come in by `ingress`.
+    func destination(of tuple: Tuple, from ingress: InterfaceIndex) -> Destination {
+        tuple.family == .ipv4 ? destinationIPv4(tuple) : destinationIPv6(tuple, from: ingress)
     }
 
     /// Where a packet of the node's own leaves: `lo`, or `.none` where there is none, for its own
@@ -132,26 +139,42 @@ struct Routing: Sendable {
         let target = tuple.destination.ipv4
         if source >> 28 == 0xe || source == UInt32.max { return .martian }
         if target == UInt32.max || (source == 0 && target == 0) { return .local }
-        if source >> 24 == 0 || target >> 24 == 0 { return .martian }
+        if target >> 28 == 0xe { return destination(ofGroup: target, from: source) }
+        if source == 0 || target == 0 { return .martian }
         if source >> 24 == 127 || target >> 24 == 127 { return .martian }
-        if target >> 28 == 0xe { return .none }  // No group has been joined.
         // The node's own addresses as a source pass, as with accept_local = 1: docs/deviations.md.
-        if ipv4[source].isBroadcast { return .martian }
+        // So does a subnet's broadcast address.
         return ipv4[target].destination
     }
 
-    private func destinationIPv6(_ tuple: Tuple) -> Destination {
+    /// No group has been joined but that of all hosts.
+    private func destination(ofGroup group: UInt32, from source: UInt32) -> Destination {
+        if source >> 24 == 127 { return .martian }
+        return group == 0xe000_0001 ? .local : .none
+    }
+
+    private func destinationIPv6(
+        _ tuple: Tuple, from ingress: InterfaceIndex
+    ) -> Destination {
         if tuple.source.high >> 56 == 0xff { return .martian }
         let loopback = Address(high: 0, low: 1)
         if tuple.source == loopback || tuple.destination == loopback { return .martian }
-        if tuple.destination == .zero { return .martian }
-        if tuple.destination.high >> 56 == 0xff { return .none }
-        let linkLocal: UInt64 = 0xfe80 >> 6
-        if tuple.destination.high >> 54 == linkLocal { return .none }
-        if isLocal(tuple.destination, .ipv6) { return .local }
-        if tuple.source == .zero || tuple.source.high >> 54 == linkLocal { return .martian }
-        return unicast(tuple.destination, .ipv6)
+        if tuple.destination.high >> 56 == 0xff {
+            // A router has joined the groups of all nodes and of all routers on a link.
+            let isJoined = tuple.destination.high == 0xff02 << 48 && 1...2 ~= tuple.destination.low
+            return isJoined ? .local : .none
+        }
+        if isLocal(tuple.destination, .ipv6) || anycasts.contains(tuple.destination) {
+            return .local
+        }
+        let destination = unicast(tuple.destination, .ipv6)
+        guard destination != .interface(ingress) else { return destination }
+        // Link-local addresses, and none at all, mean nothing on another link.
+        if tuple.source == .zero || isLinkLocal(tuple.source) { return .martian }
+        return isLinkLocal(tuple.destination) ? .none : destination
     }
+
+    private func isLinkLocal(_ address: Address) -> Bool { address.high >> 54 == 0xfe80 >> 6 }
 
     private func unicast(_ destination: Address, _ family: Family) -> Destination {
         if isLocal(destination, family) { return .local }

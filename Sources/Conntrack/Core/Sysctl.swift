@@ -75,11 +75,12 @@ extension Sysctl {
         case number(WritableKeyPath<Sysctl, UInt32>, ClosedRange<UInt32>)
         case byte(WritableKeyPath<Sysctl, UInt8>, ClosedRange<UInt32>)
         case flag(WritableKeyPath<Sysctl, Bool>)
+        case timeout(WritableKeyPath<Sysctl, UInt32>)
         case tcp(Int)
         case sctp(Int)
     }
 
-    private static let anySecond: ClosedRange<UInt32> = 0...UInt32(Int32.max)
+    private static let anyNumber: ClosedRange<UInt32> = 0...UInt32(Int32.max)
     private static let netfilterPrefix = "net.netfilter.nf_conntrack_"
 
     private static func cell(named name: String) -> Cell? {
@@ -110,21 +111,21 @@ extension Sysctl {
         case "acct": return .flag(\.accounting)
         case "timestamp": return .flag(\.timestamp)
         case "events": return .byte(\.events, 0...2)
-        case "generic_timeout": return .number(\.genericTimeout, anySecond)
-        case "icmp_timeout": return .number(\.icmpTimeout, anySecond)
-        case "icmpv6_timeout": return .number(\.icmpv6Timeout, anySecond)
-        case "udp_timeout": return .number(\.udpTimeout, anySecond)
-        case "udp_timeout_stream": return .number(\.udpTimeoutStream, anySecond)
-        case "gre_timeout": return .number(\.greTimeout, anySecond)
-        case "gre_timeout_stream": return .number(\.greTimeoutStream, anySecond)
-        case "tcp_timeout_max_retrans": return .number(\.tcpTimeoutMaxRetrans, anySecond)
+        case "generic_timeout": return .timeout(\.genericTimeout)
+        case "icmp_timeout": return .timeout(\.icmpTimeout)
+        case "icmpv6_timeout": return .timeout(\.icmpv6Timeout)
+        case "udp_timeout": return .timeout(\.udpTimeout)
+        case "udp_timeout_stream": return .timeout(\.udpTimeoutStream)
+        case "gre_timeout": return .timeout(\.greTimeout)
+        case "gre_timeout_stream": return .timeout(\.greTimeoutStream)
+        case "tcp_timeout_max_retrans": return .timeout(\.tcpTimeoutMaxRetrans)
         case "tcp_timeout_unacknowledged":
-            return .number(\.tcpTimeoutUnacknowledged, anySecond)
+            return .timeout(\.tcpTimeoutUnacknowledged)
         case "tcp_max_retrans": return .byte(\.tcpMaxRetrans, 0...255)
         case "tcp_loose": return .flag(\.tcpLoose)
         case "tcp_be_liberal": return .flag(\.tcpBeLiberal)
         case "tcp_ignore_invalid_rst": return .flag(\.tcpIgnoreInvalidRST)
-        case "frag6_timeout": return .number(\.frag6Timeout, anySecond)
+        case "frag6_timeout": return .timeout(\.frag6Timeout)
         case "frag6_high_thresh": return .number(\.frag6HighThreshold, 0...UInt32.max)
         case "frag6_low_thresh": return .number(\.frag6LowThreshold, 0...UInt32.max)
         default: return nil
@@ -151,25 +152,31 @@ extension Sysctl {
     /// Names outside conntrack that the model knows: `net.ipv4.ipfrag_time`,
     /// `net.ipv4.icmp_ratelimit`, `net.ipv4.icmp_ratemask`, `net.ipv6.icmp.ratelimit`,
     /// `net.core.message_burst`, `net.core.message_cost`, `net.nf_conntrack_max`.
-    public mutating func set(_ name: String, to value: String) throws(SysctlError) {
+    ///
+    /// Timeouts are kept in ticks of `tickRate`, which limits them. Numbers may be written as the
+    /// kernel takes them: hexadecimal with `0x`, octal with a `0` in front.
+    public mutating func set(
+        _ name: String, to value: String, tickRate: TickRate = .reference
+    ) throws(SysctlError) {
+        let seconds = 0...UInt32(Int32.max) / tickRate.hertz
         switch name {
         case "net.ipv4.ipfrag_time":
-            ipfragTime = try Self.number(name, value, Self.anySecond)
+            ipfragTime = try Self.number(name, value, seconds)
             return
         case "net.ipv4.icmp_ratelimit":
-            icmpRateLimit = try Self.number(name, value, Self.anySecond)
+            icmpRateLimit = try Self.number(name, value, Self.anyNumber)
             return
         case "net.ipv4.icmp_ratemask":
             icmpRateMask = try Self.number(name, value, 0...UInt32.max)
             return
         case "net.ipv6.icmp.ratelimit":
-            icmpv6RateLimit = try Self.number(name, value, Self.anySecond)
+            icmpv6RateLimit = try Self.number(name, value, Self.anyNumber)
             return
         case "net.core.message_burst":
-            messageBurst = try Self.number(name, value, Self.anySecond)
+            messageBurst = try Self.number(name, value, Self.anyNumber)
             return
         case "net.core.message_cost":
-            messageCost = try Self.number(name, value, Self.anySecond)
+            messageCost = try Self.number(name, value, seconds)
             return
         default: break
         }
@@ -189,8 +196,9 @@ extension Sysctl {
         case .byte(let path, let range):
             self[keyPath: path] = UInt8(try Self.number(name, value, range))
         case .flag(let path): self[keyPath: path] = try Self.number(name, value, 0...1) == 1
-        case .tcp(let index): tcpTimeouts[index] = try Self.number(name, value, Self.anySecond)
-        case .sctp(let index): sctpTimeouts[index] = try Self.number(name, value, Self.anySecond)
+        case .timeout(let path): self[keyPath: path] = try Self.number(name, value, seconds)
+        case .tcp(let index): tcpTimeouts[index] = try Self.number(name, value, seconds)
+        case .sctp(let index): sctpTimeouts[index] = try Self.number(name, value, seconds)
         }
     }
 
@@ -201,7 +209,7 @@ extension Sysctl {
             short = String(short.dropFirst(Self.netfilterPrefix.count))
         }
         switch Self.cell(named: short) {
-        case .number(let path, _): return self[keyPath: path]
+        case .number(let path, _), .timeout(let path): return self[keyPath: path]
         case .byte(let path, _): return UInt32(self[keyPath: path])
         case .flag(let path): return self[keyPath: path] ? 1 : 0
         case .tcp(let index): return tcpTimeouts[index]
@@ -213,12 +221,21 @@ extension Sysctl {
     private static func number(
         _ name: String, _ value: String, _ range: ClosedRange<UInt32>
     ) throws(SysctlError) -> UInt32 {
-        guard let number = UInt32(value), range.contains(number) else {
+        guard let number = number(value), range.contains(number) else {
             throw .badValue(
                 name: name, found: value,
                 expected: "a whole number from \(range.lowerBound) to \(range.upperBound)")
         }
         return number
+    }
+
+    private static func number(_ text: String) -> UInt32? {
+        guard !text.contains("+") else { return nil }
+        guard text.utf8.first == UInt8(ascii: "0"), text.utf8.count > 1 else { return UInt32(text) }
+        let digits = text.dropFirst()
+        let isHexadecimal = digits.first == "x" || digits.first == "X"
+        return isHexadecimal
+            ? UInt32(digits.dropFirst(), radix: 16) : UInt32(digits, radix: 8)
     }
 
     /// The known name nearest to `word` by edit distance, if it is near enough to be a typo.

@@ -24,7 +24,8 @@ extension NodeFileReader {
                 continue
             }
             do {
-                try result.configuration.sysctl.set(name, to: text)
+                try result.configuration.sysctl.set(
+                    name, to: text, tickRate: result.configuration.tickRate)
                 result.sysctls.append(.init(name: name, value: text))
             } catch {
                 report(
@@ -44,7 +45,8 @@ extension NodeFileReader {
                 continue
             }
             do {
-                try result.configuration.sysctl.set(line.name, to: line.value)
+                try result.configuration.sysctl.set(
+                    line.name, to: line.value, tickRate: result.configuration.tickRate)
                 result.sysctls.append(.init(name: line.name, value: line.value))
             } catch .badValue(_, let found, let expected) {
                 findings.append(

@@ -37,28 +37,28 @@ extension ScenarioReader {
         _ node: YAMLNode, owner: YAMLNode, into made: inout Scenario.Node
     ) {
         let pairs = self.pairs(node, NodeKey.self, owner: owner)
-        // Settings depend on the profile, and the file of settings comes before the list.
-        for (key, value) in pairs where key == .kernel || key == .replicas {
-            if key == .kernel {
-                made.profile = word(value, KernelProfile.self) ?? made.profile
-            } else {
-                made.replicas = integer(value, 1...ScenarioLimits.members)
+        // Settings depend on the kernel, and the file of settings comes before the list.
+        for (key, value) in pairs {
+            switch key {
+            case .kernel: made.profile = word(value, KernelProfile.self) ?? made.profile
+            case .replicas: made.replicas = integer(value, 1...ScenarioLimits.members)
+            case .hz:
+                let rates = TickRate.supported.map(String.init)
+                made.tickRate =
+                    word(value, of: rates).flatMap { UInt32($0) }.flatMap(TickRate.init(hertz:))
+                    ?? made.tickRate
+            default: break
             }
         }
         for (key, value) in pairs where key == .sysctlFile { readSysctlFile(value, into: &made) }
         var hasTracking = false
         for (key, value) in pairs {
             switch key {
-            case .kernel, .replicas, .sysctlFile: break
+            case .kernel, .hz, .replicas, .sysctlFile: break
             case .role: made.role = word(value, Scenario.Role.self) ?? made.role
             case .addresses: made.addresses = pools(value, isGroup: made.replicas != nil)
             case .sameAddresses: made.sharesAddresses = boolean(value) ?? false
             case .interfaces: made.interfaces = readInterfaces(value)
-            case .hz:
-                let rates = TickRate.supported.map(String.init)
-                made.tickRate =
-                    word(value, of: rates).flatMap { UInt32($0) }.flatMap(TickRate.init(hertz:))
-                    ?? made.tickRate
             case .tracking:
                 hasTracking = true
                 made.tracking = word(value, Scenario.Tracking.self) ?? made.tracking

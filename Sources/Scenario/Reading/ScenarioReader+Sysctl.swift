@@ -122,7 +122,7 @@ extension ScenarioReader {
             return
         }
         do {
-            try made.sysctl.set(name, to: text)
+            try made.sysctl.set(name, to: text, tickRate: made.tickRate)
         } catch .unknown(_, let suggestion) {
             let hosts = HostSetting.allCases.map { setting in
                 // As the name was written: with its prefix or without.
@@ -151,7 +151,8 @@ extension ScenarioReader {
                 if let setting = HostSetting(named: line.name) {
                     try setting.set(line.value, in: &made)
                 } else if Self.concernsTracking(line.name) {
-                    try made.sysctl.set(line.name, to: line.value)
+                    try made.sysctl.set(
+                        line.name, to: line.value, tickRate: made.tickRate)
                 }
             } catch SysctlError.badValue(_, let found, let expected) {
                 refuse(line, found, expected, file)

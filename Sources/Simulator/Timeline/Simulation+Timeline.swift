@@ -67,7 +67,10 @@ extension Simulation {
             if tracker >= 0 {
                 var sysctl = trackers[tracker].node.configuration.sysctl
                 // The name and the value were checked when the file was read.
-                if (try? sysctl.set(change.name, to: change.value)) != nil {
+                if (try? sysctl.set(
+                    change.name, to: change.value,
+                    tickRate: trackers[tracker].node.configuration.tickRate)) != nil
+                {
                     trackers[tracker].isChanged(by: "a setting", at: now)
                     trackers[tracker].node.apply(sysctl, at: Instant(nanoseconds: now))
                     continue

@@ -7,6 +7,7 @@ enum AddressType: UInt8, Sendable, Hashable, BitwiseCopyable {
     case unicast = 1
     case local = 2
     case broadcast = 3
+    case anycast = 4
     case multicast = 5
 }
 
@@ -16,6 +17,8 @@ struct AddressTypes: Sendable {
     private var own: [Address] = []
     private var own6: [Address] = []
     private var broadcasts: [Address] = []
+    /// Of the routers of each IPv6 subnet, and `::`.
+    private var anycasts6: [Address] = [.zero]
 
     init() {}
 
@@ -27,19 +30,23 @@ struct AddressTypes: Sendable {
             let mask = Address.mask(prefix: prefix.length, .ipv4)
             return Address(ipv4: prefix.address.ipv4 | ~mask.ipv4)
         }.sorted()
+        let subnets6 = prefixes.filter { $0.family == .ipv6 && $0.length < 127 }
+        anycasts6 += subnets6.map { $0.address.masked(by: .mask(prefix: $0.length, .ipv6)) }
+        anycasts6.sort()
     }
 
     func type(of address: Address, _ family: Family) -> AddressType {
         guard family == .ipv4 else {
             if address.high >> 56 == 0xff { return .multicast }
             let isLoopback = address == Address(high: 0, low: 1)
-            return isLoopback || Self.holds(own6, address) ? .local : .unicast
+            if isLoopback || Self.holds(own6, address) { return .local }
+            return Self.holds(anycasts6, address) ? .anycast : .unicast
         }
         let number = address.ipv4
         if number >> 24 == 127 || Self.holds(own, address) { return .local }
         if number >> 28 == 0xe { return .multicast }
-        // 0.0.0.0/8 counts as broadcast, as the limited broadcast does.
-        if number >> 24 == 0 || number == .max || Self.holds(broadcasts, address) {
+        // 0.0.0.0 counts as broadcast, as the limited broadcast does; the rest of its /8 does not.
+        if number == 0 || number == .max || Self.holds(broadcasts, address) {
             return .broadcast
         }
         return .unicast
