@@ -132,14 +132,22 @@ extension LiveTests {
 
         @Test("a full table turns a new flow away, and says so in the counters")
         func refusesWhenFull() throws {
-            let limit = LiveNode.Setting("net.netfilter.nf_conntrack_max", "1")
+            let room = try LiveMachine.smallLimit(least: 1)
+            let limit = LiveNode.Setting("net.netfilter.nf_conntrack_max", "\(room)")
             var router = try LiveRouter(LiveMachine.gateway(sysctls: [limit]))
-            _ = try router.send(Self.syn, number: 0, on: 0, traceTime: 0)
-            var other = PacketBuilder(
+            let client = PacketBuilder(
                 .ipv4, from: Address(ipv4: 0x0A00_0003), to: Address(ipv4: 0xC633_6407))
-            other.identification = 1
-            let second = other.tcp(from: 40_001, to: 80, flags: .syn, sequence: 1)
-            let outcome = try router.send(second, number: 1, on: 0, traceTime: 1000).outcome
+            func syn(_ number: Int) -> [UInt8] {
+                client.tcp(from: UInt16(40_000 + number), to: 80, flags: .syn, sequence: 1)
+            }
+            for number in 0..<room {
+                let first = try router.send(
+                    syn(number), number: number, on: 0, traceTime: UInt64(number))
+                #expect(first.outcome.verdict == "forwarded")
+            }
+            let outcome = try router.send(
+                syn(room), number: room, on: 0, traceTime: UInt64(room)
+            ).outcome
             // One bucket in some thousands is searched for a victim, so that finding one is rare.
             #expect(outcome.verdict == "dropped" || outcome.counters?["early_drop"] == 1)
             #expect(outcome.verdict != "dropped" || outcome.counters?["drop"] == 1)
