@@ -8,12 +8,7 @@ extension PacketStory {
         let name = ProtocolName.inTool(number)
         switch number {
         case IPProtocol.tcp: tellTCP(trace)
-        case IPProtocol.sctp:
-            let (old, new) = (trace.before.sctp.state, trace.after.sctp.state)
-            say(
-                "sctp",
-                "\(StateName.sctp(old.rawValue)) -> \(StateName.sctp(new.rawValue)), "
-                    + "from the \(trace.direction.word) side")
+        case IPProtocol.sctp: tellSCTP(trace)
         case IPProtocol.udp, IPProtocol.udpLite:
             let isAnswered = trace.statusBefore.contains(.seenReply)
             let why =
@@ -47,6 +42,42 @@ extension PacketStory {
         case .kill: say("", "accepted, and the entry goes at once: nobody had answered")
         }
     }
+
+    // MARK: SCTP
+
+    private mutating func tellSCTP(_ trace: TrackerTrace) {
+        let content = trace.packet.sctp
+        let before = trace.isNew ? SCTPRecord() : trace.before.sctp
+        var chunks: [String] = []
+        var reflectsTag = false
+        while let step = content.step(chunks.count) {
+            chunks.append(step.kind.word)
+            reflectsTag = reflectsTag || step.reflectsTag
+        }
+        if content.present.contains(.data) { chunks.append("DATA") }
+        if content.present.contains(.other) { chunks.append("chunks that move nothing") }
+        let (old, new) = (before.state.rawValue, trace.after.sctp.state.rawValue)
+        say(
+            "sctp",
+            "\(chunks.isEmpty ? "no chunk" : chunks.joined(separator: ", ")) from the "
+                + "\(trace.direction.word) side in \(StateName.sctp(old)): "
+                + (old == new ? "stays" : "moves to \(StateName.sctp(new))"))
+        let side = reflectsTag ? trace.direction.opposite : trace.direction
+        let found = Self.hex(content.verificationTag)
+        let owner = reflectsTag ? "the other side, whose tag the T flag reflects" : "this side"
+        say(
+            "",
+            before[side] == 0
+                ? "tag \(found); none is known of \(owner) yet"
+                : before[side] == content.verificationTag
+                    ? "tag \(found), which is expected of \(owner)"
+                    : "tag \(found); \(Self.hex(before[side])) is expected of \(owner)")
+        if content.initiateTag != 0 {
+            say("", "offers \(Self.hex(content.initiateTag)): the tag of what is sent back")
+        }
+    }
+
+    private static func hex(_ tag: UInt32) -> String { "0x" + String(tag, radix: 16) }
 
     // MARK: TCP
 
@@ -179,6 +210,25 @@ extension TCPClass {
         case .ack: "ACK"
         case .rst: "RST"
         case .none: "a segment without SYN, ACK, FIN or RST"
+        }
+    }
+}
+
+extension SCTPChunkKind {
+    /// The chunk's name, as RFC 9260 has it.
+    var word: String {
+        switch self {
+        case .initiation: "INIT"
+        case .initiationAck: "INIT ACK"
+        case .abort: "ABORT"
+        case .shutdown: "SHUTDOWN"
+        case .shutdownAck: "SHUTDOWN ACK"
+        case .error: "ERROR"
+        case .cookieEcho: "COOKIE ECHO"
+        case .cookieAck: "COOKIE ACK"
+        case .shutdownComplete: "SHUTDOWN COMPLETE"
+        case .heartbeat: "HEARTBEAT"
+        case .heartbeatAck: "HEARTBEAT ACK"
         }
     }
 }
