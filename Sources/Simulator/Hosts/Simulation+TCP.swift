@@ -159,6 +159,9 @@ extension Simulation {
 
     /// Whether a listener lets another connection in: as many may wait for a worker as its backlog
     /// is long.
+    ///
+    /// Inlined: a call that borrows the simulation copies all of it.
+    @inline(__always)
     private func hasRoom(_ listener: UInt32) -> Bool {
         let place = Int(listener)
         return listeners[place].waiting.count - listeners[place].waitingHead
