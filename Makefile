@@ -29,12 +29,12 @@ demo: build  ## Replays a shipped capture through a NAT gateway
 	@scripts/demo
 
 test: setup  ## Runs every test that this machine allows
-	swift test
+	@scripts/test
 
 check: build lint  ## Format, lint, a build without warnings, tests, goldens and house rules
 	CTLAB_WARNINGS=error swift build $(CHECKED) --build-tests \
 	    --explicit-target-dependency-import-check error
-	CTLAB_WARNINGS=error swift test $(CHECKED) --skip-build
+	CTLAB_WARNINGS=error scripts/test $(CHECKED) --skip-build
 	@scripts/goldens --check
 	@scripts/hot-path
 
@@ -48,7 +48,7 @@ goldens: build  ## Writes what the captures' replays must print (read the diff)
 	@scripts/goldens
 
 live: build  ## Compares the model with this machine's kernel (needs root)
-	swift test --filter LiveKernelTests
+	@scripts/test --filter LiveKernelTests
 	@scripts/live
 
 compare: build  ## Lays measurement over prediction in a lab on this machine (needs root)
@@ -59,7 +59,7 @@ fuzz: setup  ## Runs every libFuzzer target for a minute
 
 test-san: setup  ## Runs the tests of the model and the formats under the address sanitizer
 	CTLAB_ALLOCATOR=system ASAN_OPTIONS=detect_leaks=0 \
-	    swift test --sanitize address --scratch-path .build-san --filter '$(SANITIZED)'
+	    scripts/test --sanitize address --scratch-path .build-san --filter '$(SANITIZED)'
 
 bench: setup  ## Measures, and prints each figure beside its bar
 	cd Benchmarks && swift run -c release bench
