@@ -170,6 +170,35 @@ import Testing
                     + "1 destinations); more addresses, or a lower load",
             ]),
         Broken(
+            name: "a load between families",
+            text: changing("web:", to: "web: { addresses: ['2001:db8::10'], listen: [443/tcp] }")
+                + "workloads:\n  w: { from: clients, to: web:443/tcp, rate: 1/s }\n"
+                + "  v: { from: clients, to: web:443/udp, kind: udp-flood, rate: 1/s }\n"
+                + "  u: { from: clients, to: web:443/udp, kind: udp-flood, rate: 1/s, "
+                + "spoof: ['2001:db8:1::/120'] }\n",
+            wanted: [
+                "f.yaml:14:3: found IPv4 addresses as the source, IPv6 addresses as the target, "
+                    + "expected a family that both have",
+                "f.yaml:15:3: found IPv4 addresses as the source, IPv6 addresses as the target, "
+                    + "expected a family that both have",
+            ]),
+        Broken(
+            name: "routes that loop from a moment on",
+            text: small
+                + """
+                timeline:
+                  - { at: 5s, route: { on: gw, to: 198.18.128.0/24, via: web } }
+                  - { at: 10s, route: { on: gw, to: 198.18.128.0/24, via: clients } }
+                  - { at: 20s, route: { on: web, to: clients, via: clients } }
+
+                """,
+            wanted: [
+                "f.yaml:15:5: found routes that loop (gw > clients > gw), expected a path to "
+                    + "198.18.128.0/24",
+                "f.yaml:16:52: found 'clients', which is no neighbour of 'web', expected a node "
+                    + "with a link to 'web'",
+            ]),
+        Broken(
             name: "routes that loop",
             text: small + "  routes: [{ on: gw, to: 198.18.128.0/24, via: clients }, "
                 + "{ on: web, to: clients, via: clients }]\n",

@@ -114,17 +114,23 @@ extension Node {
 
     /// Enters a connection as it was saved, as `conntrack -I` does.
     ///
-    /// Tuples, status, remaining life, protocol state and mark are taken over; TCP windows are not
+    /// Tuples, zones, status, remaining life, protocol state and mark are taken over; TCP windows are not
     /// known, so that the first packet of each side begins window tracking anew.
     ///
     /// Returns false where the connection is there already or does not fit.
     @discardableResult
     public mutating func restore(_ entry: Entry, at now: Instant) -> Bool {
         let now = moment(now)
-        guard table.find(entry.original, .none, namespace, at: now).found == nil,
-            table.find(entry.reply, .none, namespace, at: now).found == nil
+        let (original, reply) = (entry.zoneOriginal, entry.zoneReply)
+        guard
+            table.find(
+                entry.original, ZonePair(original: original, reply: original), namespace, at: now
+            ).found == nil,
+            table.find(
+                entry.reply, ZonePair(original: reply, reply: reply), namespace, at: now
+            ).found == nil
         else { return false }
-        return table.restore(entry, namespace, at: now)
+        return table.restore(entry, namespace, settings, at: now)
     }
 }
 

@@ -83,20 +83,25 @@ extension ConnectionTable {
 
     /// Enters a connection as a listing shows it.
     mutating func restore(
-        _ entry: Entry, _ namespace: NamespaceIndex, at now: Moment
+        _ entry: Entry, _ namespace: NamespaceIndex, _ settings: borrowing TrackerSettings,
+        at now: Moment
     ) -> Bool {
-        let hash = hash(entry.original, zone: 0, namespace)
+        let hash = hash(entry.original, zone: entry.zoneOriginal, namespace)
+        let zones = ZonePair(original: entry.zoneOriginal, reply: entry.zoneReply)
         guard
             let slot = create(
-                entry.original, reply: entry.reply, hash: hash, .none, namespace, at: now)
+                entry.original, reply: entry.reply, hash: hash, zones, namespace, at: now)
         else { return false }
         records[slot].status = entry.status.subtracting([.confirmed, .dying])
         records[slot].mark = entry.mark
         records[slot].deadline = Tick(UInt32(clamping: entry.remainingTicks))
-        if entry.protocolNumber == IPProtocol.tcp,
-            let state = TCPState(rawValue: entry.protocolState)
-        {
-            states[slot].tcp.state = state
+        switch entry.protocolNumber {
+        case IPProtocol.tcp:
+            states[slot].tcp.state = TCPState(rawValue: entry.protocolState) ?? .none
+        case IPProtocol.sctp:
+            states[slot].sctp.state = SCTPState(rawValue: entry.protocolState) ?? .none
+        case IPProtocol.gre: states[slot].greTimeouts = (settings.gre, settings.greStream)
+        default: break
         }
         if !entry.status.isDisjoint(with: NAT.anyNAT) {
             records[slot].status.formUnion(NAT.bothDone)

@@ -15,6 +15,21 @@ public enum Diagnosis {
 
     // MARK: A table
 
+    private static func about(_ saved: SavedTableSummary, of node: String) -> [String] {
+        var sentences: [String] = []
+        if saved.refused > 0 {
+            sentences.append(
+                "\(node): \(count(UInt64(saved.refused))) of \(count(UInt64(saved.entries))) entries of "
+                    + "\(saved.file) did not go in: the table is full, or has them already.")
+        }
+        if saved.withoutHelper > 0 {
+            sentences.append(
+                "\(node): \(count(UInt64(saved.withoutHelper))) entries of \(saved.file) go on without "
+                    + "their helper: what it saw before is not in the file.")
+        }
+        return sentences
+    }
+
     private static func about(_ node: NodeSummary) -> [String] {
         var sentences: [String] = []
         let evicted = node.counters["early_drop"] ?? 0
@@ -40,6 +55,7 @@ public enum Diagnosis {
                     + "NodeHighNumberConntrackEntriesUsed (0.75) would have fired at "
                     + "\(time(alertAt)).")
         }
+        if let saved = node.savedTable { sentences += about(saved, of: node.name) }
         sentences += failedInsertions(node)
         for (reason, text) in Self.dropTexts {
             guard let number = node.drops[reason], number > 0 else { continue }

@@ -68,6 +68,8 @@ public struct NodeSummary: Codable, Sendable, Hashable {
     public var alertAt: Double?
     public var firstRefusalAt: Double?
     public var lastRefusalAt: Double?
+    /// Absent where the table began empty, or with entries made up.
+    public var savedTable: SavedTableSummary?
 
     public init(name: String) {
         self.name = name
@@ -104,6 +106,27 @@ public struct NodeSummary: Codable, Sendable, Hashable {
         case alertAt = "alert_at"
         case firstRefusalAt = "first_refusal_at"
         case lastRefusalAt = "last_refusal_at"
+        case savedTable = "saved_table"
+    }
+}
+
+/// What became of the entries of a saved table when a run began with them.
+public struct SavedTableSummary: Codable, Sendable, Hashable {
+    public var file: String
+    public var entries: Int
+    /// Those that did not go in: the table was full, or had them already.
+    public var refused = 0
+    /// Those that went in without the helper they had: what it saw before is not in the file.
+    public var withoutHelper = 0
+
+    public init(file: String, entries: Int) {
+        self.file = file
+        self.entries = entries
+    }
+
+    enum CodingKeys: String, CodingKey {
+        case file, entries, refused
+        case withoutHelper = "without_helper"
     }
 }
 

@@ -29,7 +29,7 @@ public struct MemoryEstimate: Sendable, Hashable {
         for node in scenario.topology.nodes where node.tracking != .none {
             let initial =
                 node.initialEntries.reduce(0.0) { $0 + Double($1.count) }
-                + Double((node.savedTable?.text.utf8.count ?? 0) / 100)
+                + Double(node.savedTable?.lines.count ?? 0)
             let wanted = initial + arrivals
             let limit = Self.largestTable(of: node, in: scenario)
             let entries = min(wanted, limit ?? wanted)

@@ -69,7 +69,7 @@ extension Scenario {
         /// In the order of the file; rules of services come on top.
         public var rules: [RulesText] = []
         /// What the table holds before the first packet, as saved from a real machine.
-        public var savedTable: TableText?
+        public var savedTable: SavedTable?
         /// What the table holds before the first packet, made up.
         public var initialEntries: [InitialEntries] = []
         /// Links of a chain that a new entry may pass before it is refused, drawn evenly; `nil` is
@@ -186,17 +186,6 @@ extension Scenario {
             self.text = text
             self.file = file
             self.firstLine = firstLine
-        }
-    }
-
-    /// A saved table: `conntrack -L` or `/proc/net/nf_conntrack` text.
-    public struct TableText: Sendable, Hashable {
-        public var text: String
-        public var file: String
-
-        public init(_ text: String, file: String) {
-            self.text = text
-            self.file = file
         }
     }
 

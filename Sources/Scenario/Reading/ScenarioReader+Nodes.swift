@@ -72,7 +72,8 @@ extension ScenarioReader {
                 if let text = text(
                     named: value, limit: ScenarioLimits.tableFileByteCount, load)
                 {
-                    made.savedTable = .init(text, file: value.string ?? "")
+                    made.savedTable = SavedTable(
+                        text, file: value.string ?? "", findings: &findings)
                 }
             case .chainLimit: made.chainLimit = readChainLimit(value)
             case .portSearch:

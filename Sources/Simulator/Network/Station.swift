@@ -113,6 +113,8 @@ final class TrackedNode {
     }
     /// Whether packets go through at once and never overlap.
     private(set) var isInstant: Bool
+    /// What the table began with, where that is from a file.
+    var savedTable: SavedTableSummary?
     let steering: Scenario.Steering
     var cpus: [CPUState]
     private var turn = 0

@@ -68,6 +68,7 @@ extension Run {
         summary.kernelLogLines = home.node.kernelLog.writtenCount
         summary.contents = home.contentsAtRefusal ?? simulation.contents(of: home)
         summary.alertAt = recorder.alerts[tracker].map { Double($0) / 1e9 }
+        summary.savedTable = home.savedTable
         summary.firstRefusalAt = home.firstRefusal.map { Double($0) / 1e9 }
         summary.lastRefusalAt = home.latestRefusal.map { Double($0) / 1e9 }
         return summary

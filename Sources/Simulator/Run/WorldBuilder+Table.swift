@@ -1,4 +1,5 @@
 import Conntrack
+import Report
 import Scenario
 import Wire
 
@@ -7,8 +8,15 @@ import Wire
 extension WorldBuilder {
     func fillTable(_ tracked: TrackedNode, _ node: Scenario.Node) throws(WorldError) {
         if let saved = node.savedTable {
-            let entries = try SavedTable.read(saved, node.tickRate)
-            for entry in entries { tracked.node.restore(entry, at: .start) }
+            var taken = SavedTableSummary(file: saved.file, entries: saved.lines.count)
+            for line in saved.lines {
+                var entry = line.entry
+                entry.remainingTicks = Int32(clamping: node.tickRate.ticks(seconds: line.seconds))
+                let isTaken = tracked.node.restore(entry, at: .start)
+                if !isTaken { taken.refused += 1 }
+                if isTaken, line.hasHelper { taken.withoutHelper += 1 }
+            }
+            tracked.savedTable = taken
         }
         for made in node.initialEntries { try fill(tracked, node, made) }
     }

@@ -1,35 +1,52 @@
-import Conntrack
-import Scenario
-import Wire
+public import Conntrack
+internal import Wire
 
 // `conntrack -L` and /proc/net/nf_conntrack, read back: spec formats.md §1 and §2.
 
 /// A saved connection table.
-enum SavedTable {
-    /// Reads every line that is an entry.
-    ///
-    /// - Throws: the first line that is none, with its number; empty lines and the tool's closing
-    ///   line are passed over.
-    static func read(
-        _ table: Scenario.TableText, _ rate: TickRate
-    ) throws(WorldError) -> [Entry] {
-        var entries: [Entry] = []
-        var number = 0
-        for line in table.text.split(separator: "\n", omittingEmptySubsequences: false) {
-            number += 1
-            let words = line.split(separator: " ")
-            guard !words.isEmpty, words[0] != "conntrack", words[0].first != "#" else { continue }
-            guard let entry = entry(words, rate) else {
-                throw WorldError(
-                    description: "\(table.file):\(number): found '\(line.prefix(60))', expected a "
-                        + "line of conntrack -L or /proc/net/nf_conntrack")
-            }
-            entries.append(entry)
-        }
-        return entries
+public struct SavedTable: Sendable, Hashable {
+    /// A connection as it was listed.
+    public struct Line: Sendable, Hashable {
+        /// Everything but its remaining life, which ticks of its node count.
+        public var entry: Entry
+        public var seconds: UInt32
+        /// A helper read its payload.
+        public var hasHelper: Bool
     }
 
-    static func entry(_ words: [Substring], _ rate: TickRate) -> Entry? {
+    /// Wrong lines said at most: a file that is no table says so in few.
+    private static let findingLimit = 10
+
+    /// The file, for messages.
+    public var file: String
+    /// In the file's order.
+    public var lines: [Line] = []
+
+    /// Reads every line that is an entry; empty lines, comments and the tool's closing line are
+    /// passed over.
+    ///
+    /// - Parameter findings: Takes the lines that are no entries, the first ten of them.
+    init(_ text: String, file: String, findings: inout [Finding]) {
+        self.file = file
+        var wrong = 0
+        let all = text.split(separator: "\n", omittingEmptySubsequences: false)
+        for (number, line) in all.enumerated() {
+            let words = line.split { $0 == " " || $0 == "\t" || $0 == "\r" }
+            guard !words.isEmpty, words[0] != "conntrack", words[0].first != "#" else { continue }
+            if let line = Self.line(words) {
+                lines.append(line)
+                continue
+            }
+            wrong += 1
+            guard wrong <= Self.findingLimit else { continue }
+            findings.append(
+                Finding(
+                    file: file, line: number + 1, column: 1, found: "'\(line.prefix(60))'",
+                    expected: "a line of conntrack -L or /proc/net/nf_conntrack"))
+        }
+    }
+
+    private static func line(_ words: [Substring]) -> Line? {
         var words = words[...]
         var family: Family?
         if words.first == "ipv4" || words.first == "ipv6" {
@@ -53,6 +70,8 @@ enum SavedTable {
         var tuples: [Side] = []
         var status: Status = [.confirmed, .seenReply]
         var mark: UInt32 = 0
+        var zones = ZonePair.none
+        var hasHelper = false
         for word in words {
             switch word {
             case "[UNREPLIED]": status.remove(.seenReply)
@@ -62,7 +81,15 @@ enum SavedTable {
                 let parts = word.split(separator: "=", maxSplits: 1)
                 guard parts.count == 2 else { continue }
                 if parts[0] == "src" { tuples.append(Side()) }
-                if parts[0] == "mark" { mark = UInt32(parts[1]) ?? 0 }
+                switch parts[0] {
+                case "mark": mark = UInt32(parts[1]) ?? 0
+                case "helper": hasHelper = true
+                case "zone", "zone-orig", "zone-reply":
+                    guard let zone = UInt16(parts[1]) else { return nil }
+                    if parts[0] != "zone-reply" { zones.original = zone }
+                    if parts[0] != "zone-orig" { zones.reply = zone }
+                default: break
+                }
                 guard !tuples.isEmpty else { continue }
                 guard tuples[tuples.count - 1].take(String(parts[0]), String(parts[1])) else {
                     return nil
@@ -83,8 +110,9 @@ enum SavedTable {
         if reply.source != original.destination { entry.status.insert(.destinationNAT) }
         entry.protocolState = state
         entry.mark = mark
-        entry.remainingTicks = Int32(clamping: rate.ticks(seconds: seconds))
-        return entry
+        entry.zoneOriginal = zones.original
+        entry.zoneReply = zones.reply
+        return Line(entry: entry, seconds: seconds, hasHelper: hasHelper)
     }
 
     private static func state(_ word: String, _ protocolNumber: UInt8) -> UInt8? {
