@@ -70,7 +70,9 @@ public struct SocketFailure: Error, Sendable, Hashable, Codable, BitwiseCopyable
 
     /// This process, or the machine, has no descriptor left.
     public var isOutOfDescriptors: Bool { code == EMFILE || code == ENFILE }
-    /// No source port is left for the destination. Of a `bind`, the address is not this machine's.
+    /// No source port is left for the destination.
+    ///
+    /// Of a `bind`, the same number says that the address is not this machine's.
     public var isOutOfPorts: Bool { code == EADDRNOTAVAIL && call == .connect }
     public var isOutOfMemory: Bool { code == ENOMEM || code == ENOBUFS }
     public var isRefused: Bool { code == ECONNREFUSED }

@@ -68,7 +68,9 @@ public struct TargetWatch: Sendable {
         return .silent(sinceSecond: silentSince, succeeded: succeeded)
     }
 
-    /// Flows of `change` that prove somebody there. What is held ends without the far end's help.
+    /// Flows of `change` that prove somebody there.
+    ///
+    /// What is held ends without the far end's help.
     private static func successes(_ workload: LoadWorkload, _ change: FlowCounts) -> Int {
         if workload.transport == .udp { return change.answers }
         return workload.hold == .none ? change.completed : change.connected

@@ -8,7 +8,7 @@ struct LoadReportTests {
     private struct Percentiles: Decodable {
         var count: Int
         var p50: Int?
-        var more_than: [String: Int]?
+        var moreThan: [String: Int]?
     }
 
     private struct Flows: Decodable {
@@ -20,15 +20,15 @@ struct LoadReportTests {
         var orphaned: Int
         var active: Int
         var standing: Int
-        var syn_retransmitted: [Int]
+        var synRetransmitted: [Int]
     }
 
     private struct Workload: Decodable {
         var flows: Flows
-        var connect_us: Percentiles
-        var complete_us: Percentiles
-        var gave_up_us: Percentiles
-        var attempts_us: Percentiles
+        var connectUs: Percentiles
+        var completeUs: Percentiles
+        var gaveUpUs: Percentiles
+        var attemptsUs: Percentiles
     }
 
     private struct Table: Decodable {
@@ -39,38 +39,44 @@ struct LoadReportTests {
     private struct Final: Decodable {
         var partial: Bool
         var interrupted: Bool
-        var lost_workers: [String]
-        var late_seconds: [Int]
+        var lostWorkers: [String]
+        var lateSeconds: [Int]
         var table: Table
         var workloads: [String: Workload]
     }
 
     private struct Record: Decodable {
         var second: Int
-        var late_workers: Int?
+        var lateWorkers: Int?
         var workloads: [String: Flows]
+    }
+
+    private static var decoder: JSONDecoder {
+        let decoder = JSONDecoder()
+        decoder.keyDecodingStrategy = .convertFromSnakeCase
+        return decoder
     }
 
     /// The whole of a run told as JSON.
     private static func final(_ command: Command) throws -> Final {
         struct Line: Decodable { var final: Final }
         let line = try #require(command.output.split(separator: "\n").last, "\(command.error)")
-        return try JSONDecoder().decode(Line.self, from: Data(line.utf8)).final
+        return try decoder.decode(Line.self, from: Data(line.utf8)).final
     }
 
     /// Its seconds.
     private static func records(_ command: Command) throws -> [Record] {
         try command.output.split(separator: "\n").dropLast().map {
-            try JSONDecoder().decode(Record.self, from: Data($0.utf8))
+            try decoder.decode(Record.self, from: Data($0.utf8))
         }
     }
 
-    /// A run in the background, its output in `$out`, which `until TEXT` waits for.
+    /// A run in the background, its output in `$out`, which `reached TEXT` waits for.
     private static func run(_ options: String, meanwhile: String) throws -> Command {
         try LoadScript.run(
             """
             out=$(mktemp)
-            until() { for _ in $(seq 1500); do grep -q "$1" $out && return; sleep 0.02; done; }
+            reached() { for _ in $(seq 1500); do grep -q "$1" $out && return; sleep 0.02; done; }
             "$ctlab" load --target 127.0.0.1:9000 --format jsonl \(options) > $out &
             load=$!
             \(meanwhile)
@@ -91,13 +97,13 @@ struct LoadReportTests {
             """)
         #expect(command.status == 1, "\(command.error)")
         let churn = try #require(try Self.final(command).workloads["churn"])
-        #expect(churn.flows.syn_retransmitted.reduce(0, +) == 50, "\(command.output)")
-        #expect(churn.gave_up_us.count == 50)
-        #expect(try #require(churn.gave_up_us.p50) >= 1_190_000)
-        #expect(churn.connect_us.count == 0)
-        #expect(churn.attempts_us.count == 50)
-        #expect(churn.attempts_us.p50 == nil)
-        #expect(try #require(churn.attempts_us.more_than?["p50"]) >= 1_190_000)
+        #expect(churn.flows.synRetransmitted.reduce(0, +) == 50, "\(command.output)")
+        #expect(churn.gaveUpUs.count == 50)
+        #expect(try #require(churn.gaveUpUs.p50) >= 1_190_000)
+        #expect(churn.connectUs.count == 0)
+        #expect(churn.attemptsUs.count == 50)
+        #expect(churn.attemptsUs.p50 == nil)
+        #expect(try #require(churn.attemptsUs.moreThan?["p50"]) >= 1_190_000)
     }
 
     @Test("a worker that hangs keeps no second from being told, and is named")
@@ -105,19 +111,19 @@ struct LoadReportTests {
         let command = try Self.run(
             "--quick churn --rate 200/s --for 7s --processes 2",
             meanwhile: """
-                until '"second":1,'
+                reached '"second":1,'
                 worker=$(pgrep -P $load | tail -1)
                 kill -STOP $worker
-                until '"second":4,'; until '"second":5,'
+                reached '"second":4,'; reached '"second":5,'
                 kill -CONT $worker
                 """)
         #expect(command.status == 0, "\(command.error)")
         let records = try Self.records(command)
-        let late = records.filter { ($0.late_workers ?? 0) > 0 }
+        let late = records.filter { ($0.lateWorkers ?? 0) > 0 }
         #expect(late.count >= 2, "\(command.output)")
         // The other one went on meanwhile, and is seen to.
         #expect(late.contains { $0.workloads["churn"].map { $0.connected > 0 } == true })
-        #expect(try Self.final(command).late_seconds.reduce(0, +) >= late.count)
+        #expect(try Self.final(command).lateSeconds.reduce(0, +) >= late.count)
     }
 
     @Test("the only worker is killed: its latencies are told, and its flows are gone with it")
@@ -125,16 +131,16 @@ struct LoadReportTests {
         let command = try Self.run(
             "--quick hold --flows 50 --for 60s --processes 1",
             meanwhile: """
-                until '"standing":50'
+                reached '"standing":50'
                 kill -KILL $(pgrep -P $load)
                 """)
         #expect(command.status == 1, "\(command.error)")
         let final = try Self.final(command)
         #expect(final.partial)
         #expect(!final.interrupted)
-        #expect(final.lost_workers == ["worker 1 ended with code 137 before its time"])
+        #expect(final.lostWorkers == ["worker 1 ended with code 137 before its time"])
         let hold = try #require(final.workloads["hold"])
-        #expect(hold.connect_us.count == 50, "\(command.output)")
+        #expect(hold.connectUs.count == 50, "\(command.output)")
         #expect(hold.flows.orphaned == 50)
         #expect(hold.flows.active == 0 && hold.flows.standing == 0)
     }
@@ -152,7 +158,7 @@ struct LoadReportTests {
             let parts = try Self.records(command).compactMap { $0.workloads["churn"] }
             #expect(parts.reduce(0) { $0 + $1.started } == count, "\(command.output)")
             #expect(parts.reduce(0) { $0 + $1.completed } == count, "\(command.output)")
-            #expect(final.workloads["churn"]?.complete_us.count == count)
+            #expect(final.workloads["churn"]?.completeUs.count == count)
             #expect(final.table.after >= count)
             #expect(final.table.peak >= final.table.after, "\(command.output)")
         }
@@ -163,7 +169,7 @@ struct LoadReportTests {
         let command = try Self.run(
             "--quick churn --rate 100/s --for 8s --patience 1s",
             meanwhile: """
-                until '"second":2,'
+                reached '"second":2,'
                 nft 'table ip d { chain i { type filter hook input priority 0; tcp dport 9000 drop; }; }'
                 """)
         #expect(command.status == 1, "\(command.error)")
