@@ -140,7 +140,7 @@ import Wire
         sum.add(latencies)
         #expect(sum.complete.totalCount == 4000)
         #expect(sum.gaveUp.totalCount == 4000)
-        #expect(sum.gaveUp.maxRecorded == latencies.gaveUp.maxRecorded)
+        #expect(abs(Double(sum.gaveUp.max) / Double(latencies.gaveUp.max) - 1) < 0.001)
         sum.reset()
         #expect(sum.attemptCount == 0 && sum.connect.totalCount == 0)
     }
