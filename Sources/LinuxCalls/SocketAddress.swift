@@ -71,12 +71,16 @@ public struct SocketFailure: Error, Sendable, Hashable, Codable, BitwiseCopyable
     /// This process, or the machine, has no descriptor left.
     public var isOutOfDescriptors: Bool { code == EMFILE || code == ENFILE }
     /// No source port is left for the destination.
-    public var isOutOfPorts: Bool { code == EADDRNOTAVAIL && (call == .connect || call == .bind) }
+    ///
+    /// Of a `bind`, the same number says that the address is not this machine's.
+    public var isOutOfPorts: Bool { code == EADDRNOTAVAIL && call == .connect }
     public var isOutOfMemory: Bool { code == ENOMEM || code == ENOBUFS }
     public var isRefused: Bool { code == ECONNREFUSED }
     public var isTimeout: Bool { code == ETIMEDOUT }
     /// A rule, or a full table, of this very machine took the packet.
-    public var isForbidden: Bool { code == EPERM }
+    public var isForbidden: Bool { code == EPERM && !isUnpermitted }
+    /// This process lacks a right: no packet had a part in it.
+    public var isUnpermitted: Bool { code == EPERM && [.socket, .option, .bind].contains(call) }
     public var isUnreachable: Bool { code == ENETUNREACH || code == EHOSTUNREACH }
     public var isPortInUse: Bool { code == EADDRINUSE }
     public var isReset: Bool { code == ECONNRESET || code == EPIPE }

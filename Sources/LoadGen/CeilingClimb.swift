@@ -88,11 +88,13 @@ extension FlowCounts {
         var change = self
         change.started -= old.started
         change.droppedStarts -= old.droppedStarts
+        change.startsWithoutSlot -= old.startsWithoutSlot
         change.connected -= old.connected
         change.completed -= old.completed
         change.failed -= old.failed
         change.lost -= old.lost
         change.unfinished -= old.unfinished
+        change.orphaned -= old.orphaned
         change.datagrams -= old.datagrams
         change.answers -= old.answers
         for index in retransmitted.indices {

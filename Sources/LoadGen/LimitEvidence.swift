@@ -9,6 +9,7 @@ public enum LoadLimit: String, Sendable, CaseIterable {
     case ports = "the generator's source ports"
     case memory = "memory"
     case refused = "the target refuses connections"
+    case rights = "a right the generator lacks"
     case ownTable = "this machine's own table, or a rule of it"
     case backlog = "the target's listen queue"
     case processor = "processor time"
@@ -38,11 +39,12 @@ public struct LimitEvidence: Sendable {
 
     /// Which limit it was: explicit errors first, then what the table says, then what is left.
     public var limit: LoadLimit {
-        if flows.droppedStarts > 0 || count(where: { $0.failure.isOutOfDescriptors }) > 0 {
+        if flows.startsWithoutSlot > 0 || count(where: { $0.failure.isOutOfDescriptors }) > 0 {
             return .descriptors
         }
         if count(where: { $0.failure.isOutOfPorts }) > 0 { return .ports }
         if count(where: { $0.failure.isOutOfMemory }) > 0 { return .memory }
+        if count(where: { $0.failure.isUnpermitted }) > 0 { return .rights }
         if count(where: { $0.failure.isForbidden }) > 0 {
             // The table watched may be this machine's own: full, it refuses what is sent.
             if let after, after.limit > 0, after.count >= after.limit { return .tableMaximum }
@@ -82,8 +84,8 @@ public struct LimitEvidence: Sendable {
                 "processors were busy \(after.processor.busyPercent(since: before.processor)) % of "
                     + "the time")
         }
-        if flows.droppedStarts > 0 {
-            lines.append("\(flows.droppedStarts) starts found no free descriptor")
+        if flows.startsWithoutSlot > 0 {
+            lines.append("\(flows.startsWithoutSlot) starts found no free descriptor")
         }
         for failure in flows.failures { lines.append("\(failure.count) × \(failure.text)") }
         if flows.retransmitted.contains(where: { $0 > 0 }) {
@@ -104,6 +106,7 @@ public struct LimitEvidence: Sendable {
         case .ports: "more source addresses (--sources), or more target ports"
         case .memory: "see net.ipv4.tcp_mem, and free memory"
         case .refused: "start what should listen there: ctlab sink --tcp PORT"
+        case .rights: "run it as root, or with CAP_NET_ADMIN"
         case .ownTable: "see nft list ruleset, and ctlab observe on this machine"
         case .backlog: "raise net.core.somaxconn at the target, and its program's backlog"
         case .processor: "a faster machine, or a lower --rate"

@@ -11,6 +11,9 @@ public struct LoadTick: Sendable {
     public var flows: [FlowCounts]
     /// Of each process.
     public var processors: [ProcessorTime]
+    /// Processes that had not told of this second half a second after it: of them, the counts are
+    /// those they told last.
+    public var lateWorkers = 0
 }
 
 /// What a run came to.
@@ -29,6 +32,13 @@ public struct LoadResult: Sendable {
     public var healthFailure: String?
     /// Why processes ended before their time, if any did; the counts are theirs up to then.
     public var lostProcesses: [String]
+    /// In how many seconds each process had not told of them half a second later.
+    public var lateSeconds: [Int]
+
+    /// Whether the run ended before it had done what it was to do.
+    public var isPartial: Bool {
+        wasInterrupted || healthFailure != nil || !lostProcesses.isEmpty
+    }
 }
 
 /// Why a run cannot be.
@@ -69,10 +79,15 @@ public struct LoadRun: ~Copyable {
     /// connection that has to be ended.
     private static let overtime: UInt64 = 8_000_000_000
     private static let overtimeEach: UInt64 = 1_000_000
+    /// Nanoseconds behind a full second in which the processes may tell of it.
+    private static let lateness: UInt64 = 500_000_000
 
     private let plan: Plan
     private let children: [ChildProcess]
     private var reports: [WorkerReport?]
+    /// One a workload, summed over the reports of all processes.
+    private var latencies: [Latencies]
+    private var lateSeconds: [Int]
     private var isRunning: [Bool]
     private var lost: [String] = []
     /// The run's start on the machine's monotonic clock.
@@ -126,6 +141,8 @@ public struct LoadRun: ~Copyable {
         self.children = children
         self.health = health
         reports = Array(repeating: nil, count: processCount)
+        latencies = plan.workloads.map { _ in Latencies() }
+        lateSeconds = Array(repeating: 0, count: processCount)
         isRunning = Array(repeating: true, count: processCount)
         overtime = Self.overtime + UInt64(plan.expectedFlows) * Self.overtimeEach
         deadline = origin + plan.duration + plan.grace + overtime
@@ -169,8 +186,10 @@ public struct LoadRun: ~Copyable {
             }
             if MonotonicClock.now() > deadline { endHanging() }
             turn()
+            // What was told by now is gathered below: nobody is late because we were.
+            let now = MonotonicClock.now()
             try gather()
-            while let next = nextTick(behind: seconds) {
+            if let next = nextTick(behind: seconds, at: now) {
                 seconds = next.seconds
                 for wish in tick(next) { pass(wish) }
             }
@@ -200,6 +219,9 @@ public struct LoadRun: ~Copyable {
                 for line in lines {
                     guard let report = WorkerLine.value(WorkerReport.self, line) else { continue }
                     reports[index] = report
+                    for (sum, part) in zip(latencies.indices, report.latencies) {
+                        latencies[sum].add(part)
+                    }
                 }
                 guard !hasMore else { continue }
             } catch {
@@ -214,21 +236,37 @@ public struct LoadRun: ~Copyable {
         }
     }
 
-    /// The tick every process still running has reached, if that is a new one.
-    private func nextTick(behind seconds: Int) -> LoadTick? {
-        var reached = Int.max
-        for index in children.indices where isRunning[index] {
-            reached = min(reached, Int((reports[index]?.elapsed ?? 0) / 1_000_000_000))
+    /// The second every process still running has told of, if that is a new one; or the one that
+    /// has been over for so long that those who have not told of it are late.
+    private mutating func nextTick(behind seconds: Int, at now: UInt64) -> LoadTick? {
+        let running = children.indices.filter { isRunning[$0] }
+        let reached = running.map { Int((reports[$0]?.elapsed ?? 0) / 1_000_000_000) }
+        guard let slowest = reached.min() else { return nil }
+        let due = Int((now - min(now, origin + Self.lateness)) / 1_000_000_000)
+        let next = max(slowest, due)
+        guard next > seconds else { return nil }
+        var late = 0
+        for (index, second) in zip(running, reached) where second < next {
+            late += 1
+            lateSeconds[index] += next - max(seconds, second)
         }
-        guard reached != Int.max, reached > seconds else { return nil }
         return LoadTick(
-            seconds: reached, flows: flows, processors: reports.compactMap { $0?.processor })
+            seconds: next, flows: flows, processors: reports.compactMap { $0?.processor },
+            lateWorkers: late)
     }
 
     private var flows: [FlowCounts] {
         var sums = plan.workloads.map { _ in FlowCounts() }
-        for report in reports.compactMap({ $0 }) {
+        for (report, isRunning) in zip(reports, isRunning) {
+            guard let report else { continue }
             for (index, flows) in report.flows.enumerated() where index < sums.count {
+                var flows = flows
+                if !isRunning, !report.isLast {
+                    // Its connections went with it.
+                    flows.orphaned = flows.active
+                    flows.active = 0
+                    flows.standing = 0
+                }
                 sums[index] = sums[index] + flows
             }
         }
@@ -251,18 +289,13 @@ public struct LoadRun: ~Copyable {
     }
 
     private func result(_ wasInterrupted: Bool, _ healthFailure: String?) -> LoadResult {
-        var latencies = plan.workloads.map { _ in Latencies() }
-        for report in reports.compactMap({ $0 }) {
-            for (index, part) in (report.latencies ?? []).enumerated() {
-                latencies[index].add(part)
-            }
-        }
         let times = reports.compactMap { $0?.processor }
         return LoadResult(
             flows: flows, latencies: latencies,
             processor: ProcessorTime(
                 user: times.reduce(0) { $0 + $1.user }, system: times.reduce(0) { $0 + $1.system }),
             origin: origin, elapsed: reports.compactMap { $0?.elapsed }.max() ?? 0,
-            wasInterrupted: wasInterrupted, healthFailure: healthFailure, lostProcesses: lost)
+            wasInterrupted: wasInterrupted, healthFailure: healthFailure, lostProcesses: lost,
+            lateSeconds: lateSeconds)
     }
 }

@@ -35,11 +35,13 @@ public struct LoadSummary: Sendable {
                 lines.append("  \(failure.count) × \(failure.text)")
             }
             lines += remarks(flows)
-            let latencies = result.latencies[index]
-            if latencies.connect.totalCount > 0 {
-                lines.append("  connect  " + Self.text(latencies.connect))
-                lines.append("  complete " + Self.text(latencies.complete))
-            }
+            lines += Self.lines(result.latencies[index])
+        }
+        for (index, seconds) in result.lateSeconds.enumerated() where seconds > 0 {
+            lines.append(
+                "worker \(index + 1) answered late in \(seconds) "
+                    + (seconds == 1 ? "second" : "seconds")
+                    + ": what it did in them is counted in later ones")
         }
         if let first, let last {
             let moved = last.changes(since: first).map { "\($0.name)+\($0.count)" }
@@ -84,7 +86,8 @@ public struct LoadSummary: Sendable {
         }
         for (what, count) in [
             ("failed", flows.failed), ("broken off by the peer", flows.lost),
-            ("cut off by the end", flows.unfinished), ("starts dropped", flows.droppedStarts),
+            ("cut off by the end", flows.unfinished),
+            ("gone with their worker", flows.orphaned), ("starts dropped", flows.droppedStarts),
         ] where count > 0 {
             parts.append("\(count) \(what)")
         }
@@ -98,9 +101,19 @@ public struct LoadSummary: Sendable {
                 "  SYNs sent again: \(flows.retransmitted[0]) once, \(flows.retransmitted[1]) "
                     + "twice, \(flows.retransmitted[2]) more often")
         }
-        if flows.droppedStarts > 0 {
+        if flows.startsWithoutSlot > 0 {
             lines.append(
-                "  the schedule was not kept: no connection slot was free; more --processes help")
+                "  the schedule was not kept: no connection slot was free for "
+                    + "\(flows.startsWithoutSlot) starts; more --processes help")
+        }
+        let cut = flows.droppedStarts - flows.startsWithoutSlot
+        if cut > 0 {
+            lines.append(
+                result.wasInterrupted || result.healthFailure != nil
+                    ? "  \(cut) starts were due when the run was stopped, and were not made"
+                    : "  the schedule was not kept: \(cut) starts were still due at the end, and the "
+                        + "generator was behind by up to \(flows.largestLag / 1_000_000) ms; more "
+                        + "--processes may help")
         } else if flows.largestLag > 100_000_000 {
             lines.append(
                 "  the generator was behind its schedule by up to \(flows.largestLag / 1_000_000) "
@@ -109,11 +122,33 @@ public struct LoadSummary: Sendable {
         return lines
     }
 
-    private static func text(_ histogram: Histogram<UInt32>) -> String {
-        percentiles.map { name, percentile in
-            let microseconds = histogram.valueAtPercentile(percentile)
-            return "\(name) \(microseconds / 1000).\(padded(microseconds % 1000)) ms"
-        }.joined(separator: "  ")
+    /// Latencies of those that succeeded, of those that did not, and of all of them.
+    private static func lines(_ latencies: Latencies) -> [String] {
+        var lines: [String] = []
+        for (title, histogram) in [
+            ("connect  (of \(latencies.connect.totalCount) that stood) ", latencies.connect),
+            ("complete (of \(latencies.complete.totalCount) answered) ", latencies.complete),
+            ("gave up  (on \(latencies.gaveUp.totalCount) flows) after ", latencies.gaveUp),
+        ] where histogram.totalCount > 0 {
+            lines.append("  " + title + text { "\(milliseconds(histogram.valueAtPercentile($0)))" })
+        }
+        guard latencies.gaveUp.totalCount > 0 else { return lines }
+        let all = text { percentile in
+            switch latencies.ofAllAttempts(percentile) {
+            case .within(let value): milliseconds(value)
+            case .moreThan(let value): ">" + milliseconds(value)
+            }
+        }
+        return lines + ["  all      (of \(latencies.attemptCount) attempts) " + all]
+    }
+
+    private static func text(_ value: (Double) -> String) -> String {
+        percentiles.map { name, percentile in "\(name) \(value(percentile)) ms" }
+            .joined(separator: "  ")
+    }
+
+    private static func milliseconds(_ microseconds: UInt64) -> String {
+        "\(microseconds / 1000).\(padded(microseconds % 1000))"
     }
 
     private static func padded(_ value: UInt64) -> String {
@@ -137,6 +172,16 @@ public struct LoadSummary: Sendable {
                 json.value(result.processor.total / 1000)
                 json.key("cpu_user_us")
                 json.value(result.processor.user / 1000)
+                json.key("partial")
+                json.value(result.isPartial)
+                json.key("interrupted")
+                json.value(result.wasInterrupted)
+                json.key("health_failure")
+                if let failure = result.healthFailure { json.value(failure) } else { json.null() }
+                json.key("lost_workers")
+                json.array(result.lostProcesses) { $0.value($1) }
+                json.key("late_seconds")
+                json.array(result.lateSeconds) { $0.value($1) }
                 if let first, let last { table(first, last, &json) }
                 json.key("workloads")
                 json.object { json in
@@ -149,6 +194,10 @@ public struct LoadSummary: Sendable {
                             Self.write(result.latencies[index].connect, to: &json)
                             json.key("complete_us")
                             Self.write(result.latencies[index].complete, to: &json)
+                            json.key("gave_up_us")
+                            Self.write(result.latencies[index].gaveUp, to: &json)
+                            json.key("attempts_us")
+                            Self.writeAll(result.latencies[index], to: &json)
                         }
                     }
                 }
@@ -185,6 +234,32 @@ public struct LoadSummary: Sendable {
             for (name, percentile) in percentiles {
                 json.key(name)
                 json.value(histogram.valueAtPercentile(percentile))
+            }
+        }
+    }
+
+    /// Of all attempts; percentiles among those that came to nothing stand in `more_than`.
+    private static func writeAll(_ latencies: Latencies, to json: inout JSONText) {
+        json.object { json in
+            json.key("count")
+            json.value(latencies.attemptCount)
+            guard latencies.attemptCount > 0 else { return }
+            var bounds: [(String, UInt64)] = []
+            for (name, percentile) in percentiles {
+                switch latencies.ofAllAttempts(percentile) {
+                case .within(let value):
+                    json.key(name)
+                    json.value(value)
+                case .moreThan(let value): bounds.append((name, value))
+                }
+            }
+            guard !bounds.isEmpty else { return }
+            json.key("more_than")
+            json.object { json in
+                for (name, bound) in bounds {
+                    json.key(name)
+                    json.value(bound)
+                }
             }
         }
     }

@@ -8,7 +8,7 @@ public import LinuxCalls
 public struct FailureCount: Sendable, Codable, Hashable {
     public var failure: SocketFailure
     public var count: Int
-    /// The first peer it happened with.
+    /// The first peer it happened with; of a `bind`, the local address.
     public var peer: String
 
     /// `connect 10.0.0.2:80: Connection refused (errno 111)`.
@@ -23,6 +23,8 @@ public struct FlowCounts: Sendable, Codable, Hashable {
     public var started = 0
     /// Open-loop starts that could not be made when they were due.
     public var droppedStarts = 0
+    /// Those of them that found no free slot; the rest were still due when the run ended.
+    public var startsWithoutSlot = 0
     /// Handshakes that came to their end.
     public var connected = 0
     /// Flows that ended as planned.
@@ -32,14 +34,16 @@ public struct FlowCounts: Sendable, Codable, Hashable {
     public var lost = 0
     /// Attempts cut off by the run's end.
     public var unfinished = 0
+    /// Flows that were open when their process ended before its time.
+    public var orphaned = 0
     /// Flows open now, and those of them that stand.
     public var active = 0
     public var standing = 0
     /// Datagrams sent, and answers received.
     public var datagrams = 0
     public var answers = 0
-    /// Handshakes that took so long that the SYN must have been sent again: once (1 s and more),
-    /// twice (3 s), three times or more (7 s).
+    /// Handshakes that took so long, and attempts given up after so long, that the SYN must have
+    /// been sent again: once (1 s and more), twice (3 s), three times or more (7 s).
     public var retransmitted = [0, 0, 0]
     /// The largest delay from a flow's due moment to its start, in nanoseconds.
     public var largestLag: UInt64 = 0
@@ -60,7 +64,8 @@ public struct FlowCounts: Sendable, Codable, Hashable {
         }
     }
 
-    /// Sorts a handshake that took `nanoseconds` by how often its SYN was sent again.
+    /// Sorts a handshake that took `nanoseconds`, or was given up after them, by how often its SYN
+    /// was sent again.
     mutating func noteHandshake(_ nanoseconds: UInt64) {
         switch nanoseconds {
         case ..<1_000_000_000: break
@@ -74,11 +79,13 @@ public struct FlowCounts: Sendable, Codable, Hashable {
         var sum = left
         sum.started += right.started
         sum.droppedStarts += right.droppedStarts
+        sum.startsWithoutSlot += right.startsWithoutSlot
         sum.connected += right.connected
         sum.completed += right.completed
         sum.failed += right.failed
         sum.lost += right.lost
         sum.unfinished += right.unfinished
+        sum.orphaned += right.orphaned
         sum.active += right.active
         sum.standing += right.standing
         sum.datagrams += right.datagrams
@@ -100,6 +107,8 @@ public struct FlowCounts: Sendable, Codable, Hashable {
 
 /// Latencies of a workload, in microseconds from each flow's scheduled start: a generator that
 /// falls behind shows it here, instead of leaving out what it did not do.
+///
+/// Every TCP flow that was begun is in `complete` or in `gaveUp` once it is decided.
 public struct Latencies: Sendable, Codable {
     /// Longer ones count as this: an hour.
     public static let longest: UInt64 = 3_600_000_000
@@ -108,16 +117,19 @@ public struct Latencies: Sendable, Codable {
     public internal(set) var connect: Histogram<UInt32>
     /// Until the answer's last byte; without an exchange, until the connection stood.
     public internal(set) var complete: Histogram<UInt32>
+    /// Of flows that failed or were cut off before that: how long they had waited until then.
+    public internal(set) var gaveUp: Histogram<UInt32>
 
     public init() {
         connect = Histogram(highestTrackableValue: Self.longest)
         complete = Histogram(highestTrackableValue: Self.longest)
+        gaveUp = Histogram(highestTrackableValue: Self.longest)
     }
 
     // On the wire between processes: only what was recorded, as value and count in turn.
 
     private enum CodingKeys: String, CodingKey {
-        case connect, complete
+        case connect, complete, gaveUp
     }
 
     public init(from decoder: any Decoder) throws {
@@ -125,12 +137,14 @@ public struct Latencies: Sendable, Codable {
         let container = try decoder.container(keyedBy: CodingKeys.self)
         Self.fill(&connect, with: try container.decode([UInt64].self, forKey: .connect))
         Self.fill(&complete, with: try container.decode([UInt64].self, forKey: .complete))
+        Self.fill(&gaveUp, with: try container.decode([UInt64].self, forKey: .gaveUp))
     }
 
     public func encode(to encoder: any Encoder) throws {
         var container = encoder.container(keyedBy: CodingKeys.self)
         try container.encode(Self.numbers(connect), forKey: .connect)
         try container.encode(Self.numbers(complete), forKey: .complete)
+        try container.encode(Self.numbers(gaveUp), forKey: .gaveUp)
     }
 
     private static func numbers(_ histogram: Histogram<UInt32>) -> [UInt64] {
@@ -151,6 +165,14 @@ public struct Latencies: Sendable, Codable {
     mutating func add(_ other: Latencies) {
         connect.add(other.connect)
         complete.add(other.complete)
+        gaveUp.add(other.gaveUp)
+    }
+
+    /// Forgets what was recorded.
+    mutating func reset() {
+        connect.reset()
+        complete.reset()
+        gaveUp.reset()
     }
 }
 
@@ -162,8 +184,9 @@ public struct WorkerReport: Sendable, Codable {
     public var flows: [FlowCounts]
     /// Processor time since the start.
     public var processor: ProcessorTime
-    /// At the end alone.
-    public var latencies: [Latencies]?
-
-    public var isLast: Bool { latencies != nil }
+    /// What was recorded since the report before: a process that is killed has told of all but its
+    /// last second.
+    public var latencies: [Latencies]
+    /// Nothing follows: the process did what it was to do.
+    public var isLast: Bool
 }

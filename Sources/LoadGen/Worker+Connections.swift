@@ -171,9 +171,20 @@ extension Worker {
         let lane = Int(owners[slot])
         lanes[lane].flows.failed += 1
         lanes[lane].flows.add(failure, lanes[lane].destination(Int(peers[slot])))
+        noteGivenUp(slot, at: MonotonicClock.now())
         if phases[slot] != .connecting { lanes[lane].flows.standing -= 1 }
         sockets.reset(slot)
         release(slot)
+    }
+
+    /// Notes how long a flow has waited that is given up before its answer came.
+    mutating func noteGivenUp(_ slot: Int, at now: UInt64) {
+        guard [.connecting, .exchanging].contains(phases[slot]) else { return }
+        let lane = Int(owners[slot])
+        _ = lanes[lane].latencies.gaveUp.record(
+            Latencies.microseconds(from: scheduled[slot], to: now))
+        guard phases[slot] == .connecting else { return }
+        lanes[lane].flows.noteHandshake(now - min(now, begun[slot]))
     }
 
     /// The peer broke off what was held.
@@ -194,9 +205,11 @@ extension Worker {
 
     /// Breaks off whatever is still under way.
     mutating func cutOff() {
+        let now = MonotonicClock.now()
         for slot in phases.indices where phases[slot] != .free {
             let lane = Int(owners[slot])
             lanes[lane].flows.unfinished += 1
+            noteGivenUp(slot, at: now)
             if phases[slot] != .connecting { lanes[lane].flows.standing -= 1 }
             sockets.reset(slot)
             release(slot)

@@ -1,3 +1,4 @@
+internal import Histogram
 public import LinuxCalls
 internal import Wire
 
@@ -119,7 +120,7 @@ public struct Worker: ~Copyable {
             while let slot = wheel.fire(by: now) { timerFired(slot, at: now) }
             if now >= nextReport {
                 nextReport += Self.reportEvery * (1 + (now - nextReport) / Self.reportEvery)
-                report(self.report(at: now))
+                report(takeReport(at: now))
             }
             let count = sockets.wait(nanoseconds: pause(from: now, graceEnd, nextReport))
             for index in 0..<count {
@@ -134,9 +135,7 @@ public struct Worker: ~Copyable {
             }
         }
         cutOff()
-        var last = self.report(at: MonotonicClock.now())
-        last.latencies = lanes.map(\.latencies)
-        report(last)
+        report(takeReport(at: MonotonicClock.now(), isLast: true))
     }
 
     private func live(
@@ -156,13 +155,16 @@ public struct Worker: ~Copyable {
 
     private var activeCount: Int { lanes.reduce(0) { $0 + $1.flows.active } }
 
-    private func report(at now: UInt64) -> WorkerReport {
+    /// What there is to tell; the latencies in it are forgotten here.
+    private mutating func takeReport(at now: UInt64, isLast: Bool = false) -> WorkerReport {
         let processor = ProcessorTime.now()
+        defer { for lane in lanes.indices { lanes[lane].latencies.reset() } }
         return WorkerReport(
             elapsed: now - min(now, origin), flows: lanes.map(\.flows),
             processor: ProcessorTime(
                 user: processor.user - processorBefore.user,
-                system: processor.system - processorBefore.system))
+                system: processor.system - processorBefore.system),
+            latencies: lanes.map(\.latencies), isLast: isLast)
     }
 
     // MARK: Starting
@@ -188,19 +190,24 @@ public struct Worker: ~Copyable {
         lanes[lane].flows.largestLag = max(lanes[lane].flows.largestLag, now - min(now, due))
         guard let slot = free.popLast().map(Int.init) else {
             lanes[lane].flows.droppedStarts += 1
+            lanes[lane].flows.startsWithoutSlot += 1
             return
         }
         let index = lanes[lane].index
         lanes[lane].index += 1
         let peer = lanes[lane].destination(index)
+        let source = lanes[lane].source(index)
         lanes[lane].flows.started += 1
         let moment = MonotonicClock.now()
         do throws(SocketFailure) {
-            try sockets.connect(slot, to: peer, from: lanes[lane].source(index))
+            try sockets.connect(slot, to: peer, from: source)
         } catch {
             free.append(Int32(truncatingIfNeeded: slot))
             lanes[lane].flows.failed += 1
-            lanes[lane].flows.add(error, peer)
+            let isLocal = error.call == .bind
+            lanes[lane].flows.add(error, isLocal ? source ?? peer : peer)
+            _ = lanes[lane].latencies.gaveUp.record(
+                Latencies.microseconds(from: due, to: MonotonicClock.now()))
             return
         }
         phases[slot] = .connecting
@@ -256,6 +263,7 @@ public struct Worker: ~Copyable {
     /// Ends connections of `lane` that are more than wanted: attempts first, which cost nobody
     /// anything, then those that stand.
     private mutating func letGo(_ lane: Int) {
+        let now = MonotonicClock.now()
         for phase in [Phase.connecting, .holding] {
             for slot in phases.indices where phases[slot] == phase {
                 guard lanes[lane].flows.active > lanes[lane].wanted else { return }
@@ -265,6 +273,7 @@ public struct Worker: ~Copyable {
                     finish(slot)
                 } else {
                     lanes[lane].flows.unfinished += 1
+                    noteGivenUp(slot, at: now)
                     sockets.reset(slot)
                     release(slot)
                 }

@@ -55,6 +55,11 @@ public struct JSONText: Sendable {
         bytes.append(contentsOf: String(number).utf8)
     }
 
+    public mutating func value(_ flag: Bool) {
+        separate()
+        bytes.append(contentsOf: (flag ? "true" : "false").utf8)
+    }
+
     /// An entry, as the contract writes it.
     public mutating func value(_ entry: EntryRecord) {
         entry.write(to: &self)

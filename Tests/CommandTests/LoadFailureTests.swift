@@ -7,6 +7,9 @@ import Wire
 /// what was done until then.
 @Suite(.serialized, .enabled(if: LoadScript.isPossible))
 struct LoadFailureTests {
+    static let nothingListens =
+        "nothing listens at 127.0.0.1:9; start what should, such as: ctlab sink --tcp PORT\n"
+
     @Test("nobody listening is said with call, peer and reason, and what to do")
     func saysWhoRefused() throws {
         let command = try LoadScript.run(
@@ -14,20 +17,19 @@ struct LoadFailureTests {
         #expect(command.status == 1)
         #expect(command.output.contains("× connect 127.0.0.1:9: Connection refused (errno 111)"))
         #expect(command.output.contains("limit: the target refuses connections"))
-        #expect(command.error.contains("nothing has listened at 127.0.0.1:9 since second 1"))
-        #expect(command.error.contains("ctlab sink --tcp"))
+        #expect(command.error.contains(Self.nothingListens), "\(command.error)")
     }
 
     @Test(
         "a run in which nothing came about does not end well, however short and whatever it sent",
         arguments: [
-            ("load --quick churn --target 127.0.0.1:9 --rate 50/s --for 400ms", "nothing listens"),
+            ("load --quick churn --target 127.0.0.1:9 --rate 50/s --for 400ms", nothingListens),
             (
                 "load --quick fanout --target 127.0.0.1:7 --rate 50/s --for 400ms",
                 "none of 20 flows to 127.0.0.1:7 came about: send 127.0.0.1:7: Operation not "
                     + "permitted (errno 1)"
             ),
-            ("ceiling --target 127.0.0.1:9 --start 1 --most 1 --rate 20/s", "nothing listens"),
+            ("ceiling --target 127.0.0.1:9 --start 1 --most 1 --rate 20/s", nothingListens),
         ])
     func saysThatNothingCameAbout(_ arguments: String, _ sentence: String) throws {
         let command = try LoadScript.run(
@@ -36,12 +38,7 @@ struct LoadFailureTests {
             "$ctlab" \(arguments)
             """)
         #expect(command.status == 1, "\(command.output)")
-        // On a busy machine a second may pass, and the run has ended by what was told in it.
-        let isSaid =
-            command.error.contains(sentence)
-            || sentence == "nothing listens"
-                && command.error.contains("nothing has listened at 127.0.0.1:9 since second")
-        #expect(isSaid, "\(command.error)")
+        #expect(command.error.contains(sentence), "\(command.error)")
     }
 
     @Test("what is observed and does not answer keeps the run from beginning")
@@ -72,7 +69,11 @@ struct LoadFailureTests {
         let since = command.error.firstRange(of: "since second ").flatMap {
             Int(command.error[$0.upperBound...].prefix { $0.isNumber })
         }
-        #expect(try (2...5).contains(#require(since)), "\(command.error)")
+        #expect(try (2...6).contains(#require(since)), "\(command.error)")
+        #expect(
+            command.error.contains(
+                "nothing has listened at 127.0.0.1:9000 since second \(since ?? 0) of the run; start "
+                    + "what should, such as: ctlab sink --tcp PORT\n"), "\(command.error)")
         #expect(command.output.contains("churn: 4") || command.output.contains("churn: 5"))
         #expect(command.output.contains("Connection refused"))
     }
@@ -248,6 +249,8 @@ struct LoadFailureTests {
                 --for 1s --ending abandon --target 127.0.0.1:9000 --observe none
             """)
         #expect(command.output.contains("Operation not permitted"), "\(command.output)")
+        // The rule that may be in the way is another thing.
+        #expect(!command.output.contains("this machine's own table"), "\(command.output)")
     }
 
     // MARK: The gate, once more

@@ -88,6 +88,7 @@ import Testing
         var after: HostSample?
         var failures: [(call: SocketCall, code: Int32)] = []
         var droppedStarts = 0
+        var startsWithoutSlot = 0
         var name: String
 
         var testDescription: String { name }
@@ -114,6 +115,7 @@ import Testing
         Row(limit: .unknown, after: nil, name: "nobody looked"),
         Row(
             limit: .descriptors, after: sample(count: 4000, moved: ["drop": 17]), droppedStarts: 1,
+            startsWithoutSlot: 1,
             name: "no slot left comes before a full table"),
         Row(
             limit: .descriptors, after: nil, failures: [(.socket, 24)], name: "EMFILE of socket"),
@@ -126,6 +128,15 @@ import Testing
         Row(
             limit: .ownTable, after: sample(count: 900), failures: [(.send, 1)],
             name: "EPERM of send, and room in the table"),
+        Row(
+            limit: .unknown, after: sample(count: 900), droppedStarts: 5,
+            name: "starts that were due when the run was stopped"),
+        Row(
+            limit: .rights, after: sample(count: 900), failures: [(.option, 1)],
+            name: "EPERM of setsockopt"),
+        Row(
+            limit: .unknown, after: nil, failures: [(.bind, 99)],
+            name: "EADDRNOTAVAIL of bind: no address of this machine"),
         Row(limit: .refused, after: nil, failures: [(.connect, 111)], name: "ECONNREFUSED"),
     ]
 
@@ -135,6 +146,7 @@ import Testing
         evidence.before = row.after == nil ? nil : Self.before
         evidence.after = row.after
         evidence.flows.droppedStarts = row.droppedStarts
+        evidence.flows.startsWithoutSlot = row.startsWithoutSlot
         evidence.flows.failures = row.failures.map {
             FailureCount(failure: SocketFailure($0.call, $0.code), count: 2, peer: "10.0.0.1:80")
         }

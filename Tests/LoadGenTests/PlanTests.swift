@@ -125,6 +125,7 @@ import Wire
             let value = dice.next() % 5_000_000 + 1
             _ = latencies.connect.record(value)
             _ = latencies.complete.record(value * 2)
+            _ = latencies.gaveUp.record(value * 3)
         }
         let read = try #require(WorkerLine.value(Latencies.self, WorkerLine.text(latencies)))
         for percentile in [1.0, 50, 90, 99, 99.9, 100] {
@@ -138,6 +139,10 @@ import Wire
         var sum = read
         sum.add(latencies)
         #expect(sum.complete.totalCount == 4000)
+        #expect(sum.gaveUp.totalCount == 4000)
+        #expect(abs(Double(sum.gaveUp.max) / Double(latencies.gaveUp.max) - 1) < 0.001)
+        sum.reset()
+        #expect(sum.attemptCount == 0 && sum.connect.totalCount == 0)
     }
 
     @Test("latency counts from the scheduled start, and never runs backwards")

@@ -15,6 +15,11 @@ public struct SeriesRecord: Sendable {
     public var listenOverflows: Int?
     public var busyPercent: Int?
     public var states: [StateCount]?
+    /// Milliseconds since the run's start, where the record ends before its second does: the run's
+    /// last one.
+    public var endMilliseconds: Int?
+    /// Processes of the generator that had not told of this second: their share comes later.
+    public var lateWorkers: Int?
     /// Of each workload, this second's share.
     public var flows: [(workload: String, counts: FlowCounts)] = []
 
@@ -85,6 +90,8 @@ public struct SeriesRecord: Sendable {
         if let listenOverflows, listenOverflows > 0 {
             text += "  listen-overflows+\(listenOverflows)"
         }
+        if let lateWorkers, lateWorkers > 0 { text += "  late-workers=\(lateWorkers)" }
+        if let endMilliseconds { text += "  until \(endMilliseconds) ms" }
         for state in states ?? [] { text += "  \(state.proto)/\(state.state)=\(state.count)" }
         return text
     }
@@ -117,7 +124,8 @@ public struct SeriesRecord: Sendable {
             }
             for (name, value) in [
                 ("table_full_lines", tableFullLines), ("listen_overflows", listenOverflows),
-                ("cpu_percent", busyPercent),
+                ("cpu_percent", busyPercent), ("end_ms", endMilliseconds),
+                ("late_workers", lateWorkers),
             ] {
                 guard let value else { continue }
                 json.key(name)
@@ -154,9 +162,11 @@ extension FlowCounts {
     func write(to json: inout JSONText) {
         json.object { json in
             for (name, value) in [
-                ("started", started), ("dropped_starts", droppedStarts), ("connected", connected),
+                ("started", started), ("dropped_starts", droppedStarts),
+                ("starts_without_slot", startsWithoutSlot), ("connected", connected),
                 ("completed", completed), ("failed", failed), ("lost", lost),
-                ("unfinished", unfinished), ("active", active), ("standing", standing),
+                ("unfinished", unfinished), ("orphaned", orphaned), ("active", active),
+                ("standing", standing),
                 ("datagrams", datagrams), ("answers", answers),
             ] {
                 json.key(name)

@@ -178,11 +178,10 @@ struct CompareCommand: ParsableCommand {
         return (result, sampler.measured(origin: result.origin))
     }
 
-    /// Whether every attempt has been turned away at once: the far end is missing.
+    /// Whether every attempt has been turned away at once, and no datagram sent besides: the far
+    /// end is missing.
     private static func nobodyAnswers(_ flows: [FlowCounts]) -> Bool {
-        let sum = flows.reduce(FlowCounts()) { $0 + $1 }
-        return sum.connected == 0 && sum.datagrams == 0 && sum.answers == 0
-            && sum.failures.contains { $0.failure.isRefused }
+        TargetAbsence.isShown(by: flows) && flows.allSatisfy { $0.datagrams == 0 }
     }
 
     private func check(_ result: LoadResult, _ blindness: ProbeError?) throws {
@@ -194,9 +193,7 @@ struct CompareCommand: ParsableCommand {
         if Self.nobodyAnswers(result.flows) {
             throw Failure(
                 code: .environment,
-                text: "nothing listens at \(generator.targets.target): "
-                    + (result.flows.flatMap(\.failures).first?.text ?? "")
-                    + "; start the far end there: ctlab sink --tcp PORT --udp PORT")
+                text: TargetAbsence.neverListened.sentence(of: generator.targets.target))
         }
         if let failure = GeneratorOptions.incompleteness(result, "what was measured") {
             throw failure

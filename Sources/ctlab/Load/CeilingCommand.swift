@@ -98,6 +98,8 @@ struct CeilingCommand: ParsableCommand {
             plan, permit, command: "ceiling", processes: processes, tolerated: Self.tolerated,
             interruption: interruption
         ) { tick in
+            // A level is not judged by what was told before it.
+            guard tick.lateWorkers == 0 else { return [] }
             let sample = try? probe?.sample()
             let known = climb.trials.count
             let wishes = climb.note(tick.flows[0], sample)

@@ -94,6 +94,8 @@ struct EarlyDropCommand: ParsableCommand {
             tolerated: 10,
             interruption: interruption
         ) { tick in
+            // Nothing is judged by what was told before it.
+            guard tick.lateWorkers == 0 else { return [] }
             let withStates = trial.wantsStates(tick.flows)
             let sample = try? probe.sample(withStates: withStates)
             let table = sample.map { "table \($0.count) of \($0.limit), " } ?? ""

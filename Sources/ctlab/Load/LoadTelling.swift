@@ -12,12 +12,13 @@ struct LoadTelling: ~Copyable {
     private var first: HostSample?
     private var last: HostSample?
     private var flows: [FlowCounts]
-    private(set) var peak = 0
+    private var peak = 0
+    /// The last second told.
+    private var seconds = 0
     /// What became of the output: where nobody reads, or nothing can be written, the run stops.
     private var isRead = true
     private var failure: Failure?
-    /// The first second of those, up to now, in which the target refused all connections.
-    private var refusingSince: Int?
+    private var watch: TargetWatch
 
     init(
         plan: Plan, target: String, format: LoadCommand.Format, probe: consuming HostProbe?
@@ -27,29 +28,42 @@ struct LoadTelling: ~Copyable {
         self.format = format
         self.probe = probe
         flows = plan.workloads.map { _ in FlowCounts() }
+        watch = TargetWatch(plan)
         first = try? self.probe?.sample()
         last = first
+        peak = first?.count ?? 0
         if format == .text { try Output.line(SeriesRecord.heading) }
     }
 
     mutating func tick(_ tick: LoadTick) -> [LoadWish] {
         var record = SeriesRecord(second: tick.seconds)
-        if let sample = try? probe?.sample() {
-            if let last { record.add(sample, since: last) }
-            last = sample
-            peak = max(peak, sample.count)
-        }
-        for (index, counts) in tick.flows.enumerated() {
-            record.add(plan.workloads[index].name, counts, since: flows[index])
-        }
-        watchRefusals(tick, record)
-        flows = tick.flows
+        record.lateWorkers = tick.lateWorkers
+        add(tick.flows, at: UInt64(tick.seconds) * Self.second, to: &record)
         do throws(Failure) {
             isRead = try write(record)
         } catch {
             failure = error
         }
         return isRead && failure == nil ? [] : [.stop]
+    }
+
+    private static let second: UInt64 = 1_000_000_000
+
+    /// Adds to `record` what the host says now, and what the generator did up to `elapsed`.
+    private mutating func add(
+        _ flows: [FlowCounts], at elapsed: UInt64, to record: inout SeriesRecord
+    ) {
+        if let sample = try? probe?.sample() {
+            if let last { record.add(sample, since: last) }
+            last = sample
+            peak = max(peak, sample.count)
+        }
+        for (index, counts) in flows.enumerated() {
+            record.add(plan.workloads[index].name, counts, since: self.flows[index])
+        }
+        watch.note(record, elapsed: elapsed, flows: flows)
+        self.flows = flows
+        seconds = record.second
     }
 
     private func write(_ record: SeriesRecord) throws(Failure) -> Bool {
@@ -59,25 +73,26 @@ struct LoadTelling: ~Copyable {
         return try Output.write(json)
     }
 
-    /// Notes since when nobody has listened at the target.
-    private mutating func watchRefusals(_ tick: LoadTick, _ record: SeriesRecord) {
-        let refused = tick.flows.reduce(0) { $0 + $1.refused }
-        let before = flows.reduce(0) { $0 + $1.refused }
-        let connected = record.flows.reduce(0) { $0 + $1.counts.connected }
-        if connected > 0 {
-            refusingSince = nil
-        } else if refused > before {
-            refusingSince = refusingSince ?? tick.seconds
-        }
+    /// What the last second told is followed by: the rest of the run, a part of a second mostly.
+    private mutating func tellRest(_ result: LoadResult) throws(Failure) -> Bool {
+        // Processes that are lost have told less than the clock.
+        let elapsed = max(result.elapsed, UInt64(seconds) * Self.second)
+        let whole = Int(elapsed / Self.second)
+        // What was due at the end of a second that was not told belongs to it.
+        let isPart = whole <= seconds || elapsed % Self.second > Self.second / 10
+        var record = SeriesRecord(second: isPart ? whole + 1 : whole)
+        if isPart { record.endMilliseconds = Int(elapsed / 1_000_000) }
+        record.lateWorkers = 0
+        add(result.flows, at: elapsed, to: &record)
+        return try write(record)
     }
 
     /// The whole, and the exit code as an error where it is not good.
     mutating func finish(_ result: LoadResult) throws(Failure) {
         if let failure { throw failure }
-        guard isRead else { return }
-        let end = try? probe?.sample()
+        guard isRead, try tellRest(result) else { return }
         let summary = LoadSummary(
-            plan: plan, result: result, first: first, last: end ?? last, peak: peak)
+            plan: plan, result: result, first: first, last: last, peak: peak)
         switch format {
         case .text: try Output.write(summary.lines.map { $0 + "\n" }.joined())
         case .jsonl:
@@ -86,25 +101,19 @@ struct LoadTelling: ~Copyable {
             try Output.write(json)
         }
         if let failure = GeneratorOptions.incompleteness(result, "the report") { throw failure }
-        guard let refusingSince else {
-            if let failure = Self.fruitlessness(result.flows, at: target) { throw failure }
-            return
+        if let absence = watch.absence(elapsed: result.elapsed) {
+            throw Failure(code: .failed, text: absence.sentence(of: target))
         }
-        throw Failure(
-            code: .failed,
-            text: "nothing has listened at \(target) since second \(refusingSince) of the run; "
-                + "start what should, such as: ctlab sink --tcp PORT")
+        if let failure = Self.fruitlessness(result.flows, at: target) { throw failure }
     }
 
     /// Why a run in which nothing came about is none to be content with; `nil` if something did.
     static func fruitlessness(_ flows: [FlowCounts], at target: String) -> Failure? {
         let sum = flows.reduce(FlowCounts(), +)
         guard sum.connected == 0, sum.datagrams == 0, sum.answers == 0 else { return nil }
-        if sum.refused > 0 {
+        if TargetAbsence.isShown(by: flows) {
             return Failure(
-                code: .failed,
-                text: "nothing listens at \(target); start what should, such as: ctlab sink --tcp "
-                    + "PORT")
+                code: .failed, text: TargetAbsence.neverListened.sentence(of: target))
         }
         guard sum.failed + sum.droppedStarts + sum.unfinished > 0 else { return nil }
         let reason = sum.failures.max { $0.count < $1.count }?.text ?? "nobody answered in time"
