@@ -22,7 +22,8 @@ public enum TargetAbsence: Sendable, Hashable {
             "nothing has listened at \(target) since second \(second) of the run; \(start)"
         case .silent(let second, let succeeded):
             "\(target) seems gone since second \(second) of the run: no flow has succeeded since, "
-                + "\(succeeded) did before; see that it still runs, and can be reached"
+                + "\(succeeded) did before; see that it still runs and can be reached, and with "
+                + "--observe that no table on the way is full"
         }
     }
 }

@@ -179,7 +179,8 @@ struct LoadReportTests {
         #expect(
             command.error.contains(
                 " of the run: no flow has succeeded since, \(completed) did before; see that it "
-                    + "still runs, and can be reached\n"), "\(command.error)")
+                    + "still runs and can be reached, and with --observe that no table on the way is full\n"
+            ), "\(command.error)")
     }
 
     @Test("starts that a stop kept from being made are not laid to a lack of slots")

@@ -146,6 +146,7 @@ import Wire
         #expect(
             TargetAbsence.silent(sinceSecond: 3, succeeded: 7).sentence(of: "h:1")
                 == "h:1 seems gone since second 3 of the run: no flow has succeeded since, 7 did "
-                + "before; see that it still runs, and can be reached")
+                + "before; see that it still runs and can be reached, and with --observe that no table "
+                + "on the way is full")
     }
 }
