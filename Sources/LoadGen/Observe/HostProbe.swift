@@ -94,6 +94,8 @@ public enum ProbeError: Error, Sendable, CustomStringConvertible {
     case call(SystemCallError)
     /// Of another host: what went wrong, and what to do.
     case remote(String)
+    /// Somebody asked the command to stop while another host kept it waiting.
+    case interrupted
 
     /// There is no such namespace, or the kernel tracks nothing.
     public var isMissing: Bool {
@@ -104,6 +106,7 @@ public enum ProbeError: Error, Sendable, CustomStringConvertible {
         switch self {
         case .call(let error): "\(error)"
         case .remote(let text): text
+        case .interrupted: "interrupted while another host had not answered yet"
         }
     }
 }

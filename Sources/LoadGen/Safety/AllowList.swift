@@ -18,11 +18,12 @@ public struct AllowList: Sendable {
     public init(text: String, path: String) throws(AllowListError) {
         self.path = path
         var mistakes: [String] = []
-        for (index, line) in text.split(separator: "\n", omittingEmptySubsequences: false)
-            .enumerated()
-        {
-            let entry = line.prefix { $0 != "#" }.filter { !$0.isWhitespace }
-            guard !entry.isEmpty else { continue }
+        let rows = text.split(omittingEmptySubsequences: false, whereSeparator: \.isNewline)
+        for (index, row) in rows.enumerated() {
+            let words = row.prefix { $0 != "#" }.split(whereSeparator: \.isWhitespace)
+            guard !words.isEmpty else { continue }
+            // Two on a line are no entry: what looks like one host is not to be made from them.
+            let entry = words.joined(separator: " ")
             if let (family, address, length) = Address.parsePrefix(entry) {
                 prefixes.append((family, address, length))
             } else if let (family, address) = Address.parse(entry) {

@@ -57,6 +57,10 @@ struct ObserveCommand: ParsableCommand {
             throw Failure(
                 code: .usage, text: "observe: found '\(place)', expected \(Vantage.forms)")
         }
+        if states != nil, !ProcessOwner.isRoot {
+            throw Failure(
+                code: .environment, text: "--states: listing the table needs root; run with sudo")
+        }
         var probe: HostProbe
         do throws(ProbeError) {
             probe = try HostProbe.open(vantage)
@@ -65,7 +69,7 @@ struct ObserveCommand: ParsableCommand {
         }
         if format == .openmetrics {
             let sample = try see(&probe, withStates: states != nil)
-            try Output.write(OpenMetricsText(sample).exposition)
+            try Output.write(OpenMetricsText(sample, of: place).exposition)
             return
         }
         try watch(&probe)
@@ -83,7 +87,7 @@ struct ObserveCommand: ParsableCommand {
             second += 1
             let due = start + UInt64(second) * 1_000_000_000
             while MonotonicClock.now() < due {
-                if interruption.hasHappened { return }
+                if interruption.hasHappened { return try end(interrupted: second - 1) }
                 MonotonicClock.sleep(until: min(due, MonotonicClock.now() + 50_000_000))
             }
             var record = SeriesRecord(second: second)
@@ -93,12 +97,20 @@ struct ObserveCommand: ParsableCommand {
                 record.add(sample, since: last)
                 last = sample
             } catch {
+                if case .interrupted = error { return try end(interrupted: second - 1) }
                 // One that is missing is said; the next one may be there again.
                 Message.error("second \(second): \(error)")
                 continue
             }
             guard try tell(record) else { return }
         }
+    }
+
+    /// An end by a signal is a good one, unless there was to be another.
+    private func end(interrupted watched: Int) throws(Failure) {
+        guard let seconds else { return }
+        throw Failure(
+            code: .interrupted, text: "interrupted; \(watched) of \(seconds) seconds were watched")
     }
 
     private func tell(_ record: SeriesRecord) throws(Failure) -> Bool {
@@ -112,6 +124,9 @@ struct ObserveCommand: ParsableCommand {
         do throws(ProbeError) {
             return try probe.sample(withStates: withStates)
         } catch {
+            if case .interrupted = error {
+                throw Failure(code: .interrupted, text: "\(error)")
+            }
             throw Failure(code: .environment, text: "\(error)")
         }
     }
