@@ -45,7 +45,8 @@ public struct LoadSummary: Sendable {
             let moved = last.changes(since: first).map { "\($0.name)+\($0.count)" }
             lines.append(
                 "table: \(first.count) entries before, \(peak) at most, \(last.count) after, of "
-                    + (last.limit.map { "\($0)" } ?? "-") + (moved.isEmpty ? "" : "; " + moved.joined(separator: " ")))
+                    + (last.limit.map { "\($0)" } ?? "-")
+                    + (moved.isEmpty ? "" : "; " + moved.joined(separator: " ")))
         }
         // Busy processors alone explain no flow that did not come about.
         if let evidence, ![.unknown, .processor].contains(evidence.limit) {

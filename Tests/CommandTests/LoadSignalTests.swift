@@ -41,7 +41,9 @@ struct LoadSignalTests {
         #expect(!command.output.contains("ctlab-signal"), "\(command.output)")
     }
 
-    @Test("observe ends at once; with --for it says how much it has seen", arguments: ["INT", "TERM", "HUP"])
+    @Test(
+        "observe ends at once; with --for it says how much it has seen",
+        arguments: ["INT", "TERM", "HUP"])
     func endsObserve(_ signal: String) throws {
         let command = try LoadScript.run(
             """
@@ -50,9 +52,9 @@ struct LoadSignalTests {
             until grep -q '^ *1 ' $2.out; do sleep 0.05; done
             kill -TERM $watch
             wait $watch || exit 70
-            env --default-signal=HUP,INT "$ctlab" observe --for 600 > $2.out &
+            env --default-signal=HUP,INT "$ctlab" observe --for 600 > $2.again &
             watch=$!
-            until grep -q '^ *1 ' $2.out; do sleep 0.05; done
+            until grep -q '^ *1 ' $2.again; do sleep 0.05; done
             kill -\(signal) $watch
             wait $watch
             """)
@@ -65,11 +67,11 @@ struct LoadSignalTests {
     func endsTimeouts() throws {
         let command = try LoadScript.run(
             """
-            sysctl -q -w net.netfilter.nf_conntrack_tcp_timeout_close=1
+            sysctl -q -w net.netfilter.nf_conntrack_tcp_timeout_close=3
             env --default-signal=INT "$ctlab" timeouts --target 127.0.0.1:9000 --of rst \
                 --of client-fin --flows 200 > $2.out &
             timeouts=$!
-            until grep -q '^rst: ' $2.out; do sleep 0.05; done
+            until grep -q '^rst: ' $2.out || ! kill -0 $timeouts; do sleep 0.05; done
             sleep 3
             kill -INT $timeouts
             wait $timeouts

@@ -59,9 +59,10 @@ struct UnprivilegedLoadTests {
         let name = "ctlab-nobody-\(getpid())"
         _ = try Command.run(program: "/usr/sbin/ip", ["netns", "add", name])
         defer { _ = try? Command.run(program: "/usr/sbin/ip", ["netns", "del", name]) }
-        for arguments in ["observe netns:\(name) --for 1",
-            "ceiling --target 127.0.0.1:9 --observe netns:\(name)"]
-        {
+        for arguments in [
+            "observe netns:\(name) --for 1",
+            "ceiling --target 127.0.0.1:9 --observe netns:\(name)",
+        ] {
             let command = try Self.run(arguments)
             #expect(command.status == 4, "\(command.error)")
             #expect(command.error.contains("run with sudo"), "\(command.error)")

@@ -230,10 +230,17 @@ import Testing
     @Test(
         "flows that leave no trace in the table watched do not pass through it",
         arguments: [
-            Passage(name: "a table that does not grow", standing: 2000, after: sample(count: 103), isDetour: true),
-            Passage(name: "a table that shrinks", standing: 2000, after: sample(count: 3), isDetour: true),
-            Passage(name: "a table that grows", standing: 2000, after: sample(count: 2100), isDetour: false),
-            Passage(name: "too few to tell", standing: 99, after: sample(count: 100), isDetour: false),
+            Passage(
+                name: "a table that does not grow", standing: 2000, after: sample(count: 103),
+                isDetour: true),
+            Passage(
+                name: "a table that shrinks", standing: 2000, after: sample(count: 3),
+                isDetour: true),
+            Passage(
+                name: "a table that grows", standing: 2000, after: sample(count: 2100),
+                isDetour: false),
+            Passage(
+                name: "too few to tell", standing: 99, after: sample(count: 100), isDetour: false),
             Passage(
                 name: "a full table", standing: 2000, after: sample(count: 150, limit: 150),
                 isDetour: false),

@@ -129,14 +129,18 @@ import Testing
             #expect(!json.contains("\"\(name)\""), "\(json)")
         }
         // Nobody has looked at all.
-        #expect(SeriesRecord(second: 1).tableLine.split(separator: " ").dropFirst().allSatisfy { $0 == "-" })
+        #expect(
+            SeriesRecord(second: 1).tableLine.split(separator: " ").dropFirst().allSatisfy {
+                $0 == "-"
+            })
     }
 
     @Test("nothing is concluded from what was not said")
     func concludesNothing() throws {
         let silent = "node_nf_conntrack_entries 4000\nnode_nf_conntrack_entries_limit 4000\n"
         var evidence = LimitEvidence()
-        evidence.before = HostSample(metrics: MetricsText("node_nf_conntrack_entries 1\n"), moment: 1)
+        evidence.before = HostSample(
+            metrics: MetricsText("node_nf_conntrack_entries 1\n"), moment: 1)
         evidence.after = HostSample(metrics: MetricsText(silent), moment: 2)
         #expect(evidence.limit == .unknown)
         let lines = evidence.lines()

@@ -160,7 +160,8 @@ import Wire
             try gaps.permit(range)
         } throws: {
             "\($0)".hasPrefix(
-                "255 of the target's 512 addresses are not covered, among them 10.1.1.0 to 10.1.1.255")
+                "255 of the target's 512 addresses are not covered, among them 10.1.1.0 to 10.1.1.255"
+            )
         }
         #expect(
             try TargetGate(named: ["10.1.0.0/23"]).permit(range)

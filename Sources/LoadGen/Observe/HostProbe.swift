@@ -19,6 +19,10 @@ public struct HostProbe: ~Copyable {
             return HostProbe(
                 try reading { () throws(SystemCallError) in
                     let namespace = try NetworkNamespace(named: name)
+                    // EPERM beforehand: a thread that has to come back does not try.
+                    guard ProcessOwner.isRoot else {
+                        throw SystemCallError(call: "setns \(name)", code: 1)
+                    }
                     return try namespace.enter { () throws(SystemCallError) in
                         try NamespaceProbe()
                     }

@@ -108,7 +108,8 @@ public struct TargetGate: Sendable {
             "\(pool.address(start).text(pool.family)) to \(pool.address(last).text(pool.family))"
         let isRun = refused.count == last - start + 1
         return TargetRefusal(
-            description: "\(refused.count) of the target's \(pool.count) addresses are not covered, "
+            description:
+                "\(refused.count) of the target's \(pool.count) addresses are not covered, "
                 + (isRun ? "\(ends): " : "among them \(ends): ") + refusal.description)
     }
 

@@ -13,14 +13,19 @@ struct ObserveCommand: ParsableCommand {
             Prints the table's count and limit, and the counters that moved. --states adds the \
             entries per state every so many seconds; listing them removes expired entries, those \
             of other namespaces too. With --format openmetrics it prints one reading under \
-            node_exporter's names and ends: for a textfile collector.
+            node_exporter's names and ends: for its textfile collector, beside its own conntrack \
+            collector. Each series says its table, source="netns:ctlab-gw"; node_exporter's own \
+            have no source: node_nf_conntrack_entries{source=""}. What a host does not say is \
+            printed as '-', and left out of JSON and OpenMetrics. Ctrl-C ends it; before the end \
+            of --for with exit code 5.
 
             EXAMPLES
               sudo ctlab observe
               sudo ctlab observe netns:ctlab-gw --states 10
               ctlab observe ssh:root@gw.example
               ctlab observe http://gw.example:9100/metrics
-              sudo ctlab observe --format openmetrics > conntrack.prom
+              sudo ctlab observe netns:gw --format openmetrics > gw.tmp && \\
+                  mv gw.tmp /var/lib/prometheus/node-exporter/gw.prom
             """)
 
     enum Format: String, ExpressibleByArgument, CaseIterable { case text, jsonl, openmetrics }

@@ -146,6 +146,10 @@ struct TimeoutsCommand: ParsableCommand {
             if isGone, let fit = DecayFit(points: points, ended: ended, background: background) {
                 return (fit, "")
             }
+            // Nobody will come back: what was not seen to go is not going to.
+            if isGone, points.count > 1 {
+                return (nil, "its entries were gone before the first look; the timeout is short")
+            }
             if now - start > patience { return (nil, "no timeout found within \(atMost)") }
             if interruption.hasHappened {
                 throw Failure(code: .interrupted, text: "interrupted; the result is partial")
