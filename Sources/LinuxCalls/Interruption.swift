@@ -35,8 +35,9 @@ public struct Interruption: ~Copyable {
         _ = unsafe sigprocmask(SIG_SETMASK, &mask, nil)
     }
 
-    /// Whether a signal waits, whoever holds the value that makes it wait: for what is too deep in to
-    /// be handed one. A signal somebody has taken waits no more.
+    /// Whether a signal waits, whoever holds the value that makes it wait.
+    ///
+    /// For what is too deep in to be handed one. A signal somebody has taken waits no more.
     public static var isWaiting: Bool {
         var signals = sigset_t()
         guard unsafe sigpending(&signals) == 0 else { return false }

@@ -155,14 +155,16 @@ public struct EarlyDropTrial: Sendable {
         return (entries(before), max(0, entries(before) - entries(after)))
     }
 
+    /// How far a trial has come that was not carried to its end.
+    public var progress: String {
+        "\(latest[Self.datagrams].started) unreplied flows begun, "
+            + "\(latest[Self.connections].standing) connections stood at last"
+    }
+
     /// What came of it, a sentence a line.
     public var lines: [String] {
         guard let before, let after, let (filled, gone) = outcome else {
-            return [
-                "\(filling.rawValue): the table was not full, or the newcomers not through, in time: "
-                    + "\(latest[Self.datagrams].started) unreplied flows begun, "
-                    + "\(latest[Self.connections].standing) connections stood at last"
-            ]
+            return ["\(filling.rawValue): the table was not full in time"]
         }
         func moved(_ name: String) -> String {
             after.change(name, since: before).map { "\(name)+\($0)" } ?? "\(name) is not shown"

@@ -20,10 +20,8 @@ public struct AllowList: Sendable {
         var mistakes: [String] = []
         let rows = text.split(omittingEmptySubsequences: false, whereSeparator: \.isNewline)
         for (index, row) in rows.enumerated() {
-            let words = row.prefix { $0 != "#" }.split(whereSeparator: \.isWhitespace)
-            guard !words.isEmpty else { continue }
-            // Two on a line are no entry: what looks like one host is not to be made from them.
-            let entry = words.joined(separator: " ")
+            let entry = row.prefix { $0 != "#" }.filter { !$0.isWhitespace }
+            guard !entry.isEmpty else { continue }
             if let (family, address, length) = Address.parsePrefix(entry) {
                 prefixes.append((family, address, length))
             } else if let (family, address) = Address.parse(entry) {

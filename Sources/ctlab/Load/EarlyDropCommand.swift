@@ -71,6 +71,7 @@ struct EarlyDropCommand: ParsableCommand {
                 throw Failure(code: .failed, text: "the table was not filled: \(detour)")
             }
             try Output.write(trial.lines.map { $0 + "\n" }.joined())
+            if trial.outcome == nil { try Output.line("  \(trial.progress)") }
             if let failure = GeneratorOptions.incompleteness(result, "the trial") { throw failure }
             if trial.outcome == nil {
                 throw Failure(
@@ -122,7 +123,7 @@ struct EarlyDropCommand: ParsableCommand {
     ) throws(Failure) {
         let deadline = MonotonicClock.now() + UInt64(patience * 1e9)
         while try look(&probe).count > background + 10 {
-            if interruption.hasHappened {
+            if interruption.take() {
                 throw Failure(code: .interrupted, text: "interrupted; the result is partial")
             }
             guard MonotonicClock.now() < deadline else {

@@ -92,7 +92,7 @@ struct ObserveCommand: ParsableCommand {
             second += 1
             let due = start + UInt64(second) * 1_000_000_000
             while MonotonicClock.now() < due {
-                if interruption.hasHappened { return try end(interrupted: second - 1) }
+                if interruption.take() { return try end(interrupted: second - 1) }
                 MonotonicClock.sleep(until: min(due, MonotonicClock.now() + 50_000_000))
             }
             var record = SeriesRecord(second: second)

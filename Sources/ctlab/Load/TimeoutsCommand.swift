@@ -151,7 +151,7 @@ struct TimeoutsCommand: ParsableCommand {
                 return (nil, "its entries were gone before the first look; the timeout is short")
             }
             if now - start > patience { return (nil, "no timeout found within \(atMost)") }
-            if interruption.hasHappened {
+            if interruption.take() {
                 throw Failure(code: .interrupted, text: "interrupted; the result is partial")
             }
             MonotonicClock.sleep(until: MonotonicClock.now() + 250_000_000)
