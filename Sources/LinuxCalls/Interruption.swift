@@ -35,6 +35,15 @@ public struct Interruption: ~Copyable {
         _ = unsafe sigprocmask(SIG_SETMASK, &mask, nil)
     }
 
+    /// Whether a signal waits, whoever holds the value that makes it wait.
+    ///
+    /// For what is too deep in to be handed one. A signal somebody has taken waits no more.
+    public static var isWaiting: Bool {
+        var signals = sigset_t()
+        guard unsafe sigpending(&signals) == 0 else { return false }
+        return [SIGINT, SIGTERM, SIGHUP].contains { unsafe sigismember(&signals, $0) == 1 }
+    }
+
     /// Waits for input on `input` (a descriptor's number), or throws when a signal came first.
     public func wait(forInput input: Int32) throws(Interrupted) {
         var entries = [

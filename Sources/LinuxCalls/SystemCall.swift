@@ -22,6 +22,7 @@ public struct SystemCallError: Error, Hashable, Sendable, CustomStringConvertibl
 
     public var isPermissionMissing: Bool { code == EPERM || code == EACCES || code == EROFS }
     public var isMissing: Bool { code == ENOENT || code == ENODEV || code == ENXIO }
+    public var isOutOfDescriptors: Bool { code == EMFILE || code == ENFILE }
     public var isInvalidArgument: Bool { code == EINVAL }
     /// A netlink socket lost messages because nobody read them in time.
     public var isOverrun: Bool { code == ENOBUFS }

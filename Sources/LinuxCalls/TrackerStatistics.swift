@@ -2,21 +2,21 @@
 public struct TrackerStatistics: ~Copyable {
     /// The file's columns summed over the processors, in the file's order, and the entries.
     public struct Reading: Sendable, Hashable {
-        /// One number a column of `TrackerStatistics.columns`.
-        public var values: [UInt32]
+        /// One number a column of `TrackerStatistics.columns`; `nil` where nobody said it.
+        public var values: [UInt32?]
         /// Entries of the namespace: the same in every row.
         public var count: Int
 
         /// - Parameter values: As many as there are columns.
-        public init(values: [UInt32], count: Int) {
+        public init(values: [UInt32?], count: Int) {
             precondition(values.count == TrackerStatistics.columns.count, "a value a column")
             self.values = values
             self.count = count
         }
 
-        /// The column called `name` as `conntrack -S` calls it; 0 for a name there is not.
-        public func value(_ name: String) -> UInt32 {
-            TrackerStatistics.columns.firstIndex(of: name).map { values[$0] } ?? 0
+        /// The column called `name` as `conntrack -S` calls it; `nil` where nobody said it.
+        public func value(_ name: String) -> UInt32? {
+            TrackerStatistics.columns.firstIndex(of: name).flatMap { values[$0] }
         }
     }
 
@@ -40,16 +40,17 @@ public struct TrackerStatistics: ~Copyable {
         return Self.reading(of: buffer[..<byteCount])
     }
 
-    /// What a file with this content says; what is no number of it counts nothing.
+    /// What a file with this content says; of a column it has not, nothing.
     public static func reading(of text: ArraySlice<UInt8>) -> Reading {
-        var reading = Reading(values: Array(repeating: 0, count: columns.count), count: 0)
+        var reading = Reading(values: Array(repeating: nil, count: columns.count), count: 0)
         let lines = text.split(separator: UInt8(ascii: "\n"))
         for line in lines.dropFirst() {
             let words = line.split(separator: UInt8(ascii: " "))
             for (index, word) in words.enumerated() {
                 let number = UInt32(String(decoding: word, as: UTF8.self), radix: 16) ?? 0
                 if index == 0 { reading.count = Int(number) }
-                if index > 0, index <= columns.count { reading.values[index - 1] &+= number }
+                guard index > 0, index <= columns.count else { continue }
+                reading.values[index - 1] = (reading.values[index - 1] ?? 0) &+ number
             }
         }
         return reading

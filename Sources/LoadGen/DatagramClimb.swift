@@ -16,7 +16,7 @@ public struct DatagramClimb: Sendable {
     public mutating func note(_ flows: FlowCounts, _ sample: HostSample?) -> [LoadWish] {
         guard evidence == nil else { return [.stop] }
         func moved(_ name: String) -> Int {
-            before.flatMap { before in sample?.change(name, since: before) } ?? 0
+            before.flatMap { sample?.change(name, since: $0) } ?? 0
         }
         let gaveWay = moved("early_drop") > 0
         guard flows.failed > 0 || moved("drop") > 0 || gaveWay else { return [] }

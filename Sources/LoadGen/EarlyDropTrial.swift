@@ -34,7 +34,7 @@ public struct EarlyDropTrial: Sendable {
     /// The full table, and the same behind the newcomers; with entries by state.
     public private(set) var before: HostSample?
     public private(set) var after: HostSample?
-    private var flowsBefore = FlowCounts()
+    private var latest = [FlowCounts(), FlowCounts()]
     /// Newcomers that stood at the end; of datagrams, that were sent.
     public private(set) var arrived = 0
 
@@ -96,11 +96,11 @@ public struct EarlyDropTrial: Sendable {
 
     /// Notes a second of the run, and says what to do next.
     public mutating func note(_ flows: [FlowCounts], _ sample: HostSample?) -> [LoadWish] {
+        if step != .over { latest = flows }
         switch step {
         case .filling:
             guard isFull(flows), let sample, sample.states != nil else { return [] }
             before = sample
-            flowsBefore = filling == .unreplied ? flows[Self.connections] : flows[Self.datagrams]
             step = .asking
             return filling == .unreplied
                 ? [.hold(workload: Self.connections, count: newcomers)] : []
@@ -155,24 +155,32 @@ public struct EarlyDropTrial: Sendable {
         return (entries(before), max(0, entries(before) - entries(after)))
     }
 
+    /// How far a trial has come that was not carried to its end.
+    public var progress: String {
+        "\(latest[Self.datagrams].started) unreplied flows begun, "
+            + "\(latest[Self.connections].standing) connections stood at last"
+    }
+
     /// What came of it, a sentence a line.
     public var lines: [String] {
         guard let before, let after, let (filled, gone) = outcome else {
             return ["\(filling.rawValue): the table was not full in time"]
         }
-        let earlyDrops = after.change("early_drop", since: before)
-        let drops = after.change("drop", since: before)
+        func moved(_ name: String) -> String {
+            after.change(name, since: before).map { "\(name)+\($0)" } ?? "\(name) is not shown"
+        }
+        let drops = after.change("drop", since: before).map { "\($0)" } ?? "an unknown number of"
         let who = filling == .unreplied ? "connections" : "unreplied flows"
         var lines = [
-            "full of \(filled) \(filling.rawValue) entries (\(before.count) of \(before.limit) in "
+            "full of \(filled) \(filling.rawValue) entries (\(before.count) of \(before.limit ?? 0) in "
                 + "all), then \(newcomers) \(who) asked for room:"
         ]
         lines.append(
-            "  \(gone) \(filling.rawValue) entries gave way (early_drop+\(earlyDrops)), \(drops) "
-                + "packets were refused (drop+\(drops))")
+            "  \(gone) \(filling.rawValue) entries gave way (\(moved("early_drop"))), \(drops) "
+                + "packets were refused (\(moved("drop")))")
         if filling == .unreplied {
             lines.append("  \(arrived) of \(newcomers) connections stand")
-            lines.append("  " + Self.odds(filled, after.buckets))
+            lines.append("  " + Self.odds(filled, after.buckets ?? 0))
         }
         return lines
     }

@@ -30,7 +30,7 @@ public struct LimitEvidence: Sendable {
 
     private func moved(_ name: String) -> Int {
         guard let before, let after else { return 0 }
-        return after.change(name, since: before)
+        return after.change(name, since: before) ?? 0
     }
 
     private func count(where matches: (FailureCount) -> Bool) -> Int {
@@ -47,20 +47,18 @@ public struct LimitEvidence: Sendable {
         if count(where: { $0.failure.isUnpermitted }) > 0 { return .rights }
         if count(where: { $0.failure.isForbidden }) > 0 {
             // The table watched may be this machine's own: full, it refuses what is sent.
-            if let after, after.limit > 0, after.count >= after.limit { return .tableMaximum }
+            if after?.isFull == true { return .tableMaximum }
             return .ownTable
         }
         if count(where: { $0.failure.isRefused }) > 0 { return .refused }
-        if moved("drop") > 0, let after, after.count >= after.limit, after.limit > 0 {
-            return .tableMaximum
-        }
+        if moved("drop") > 0, after?.isFull == true { return .tableMaximum }
         // Entries give way in a full table alone.
         if moved("early_drop") > 0 { return .tableMaximum }
         if moved("chaintoolong") > 0 { return .chainLength }
         if moved("insert_failed") > 0 { return .natPorts }
         if let before, let after {
-            if after.listenOverflows(since: before) > 0 { return .backlog }
-            if after.processor.busyPercent(since: before.processor) >= 95 { return .processor }
+            if (after.listenOverflows(since: before) ?? 0) > 0 { return .backlog }
+            if (after.busyPercent(since: before) ?? 0) >= 95 { return .processor }
         }
         return .unknown
     }
@@ -69,20 +67,27 @@ public struct LimitEvidence: Sendable {
     public func lines(of noun: String = "connections") -> [String] {
         var lines = ["\(standing) of \(level) \(noun) stood"]
         if let after {
-            lines.append("the table held \(after.count) entries of at most \(after.limit)")
+            lines.append(
+                "the table held \(after.count) entries"
+                    + (after.limit.map { " of at most \($0)" } ?? ""))
         }
         if let before, let after {
             let moved = after.changes(since: before).map { "\($0.name)+\($0.count)" }
+            let unsaid = ["drop", "early_drop"].filter { after.change($0, since: before) == nil }
             lines.append(
-                moved.isEmpty
-                    ? "no counter of the table moved" : "counters: " + moved.joined(separator: " "))
+                !moved.isEmpty
+                    ? "counters: " + moved.joined(separator: " ")
+                    : unsaid.isEmpty
+                        ? "no counter of the table moved"
+                        : "the counters \(unsaid.joined(separator: " and ")) are not shown there")
             let logged = (after.tableFullLines ?? 0) - (before.tableFullLines ?? 0)
             if logged > 0 { lines.append("the kernel's log said 'table full' \(logged) times") }
-            let overflows = after.listenOverflows(since: before)
-            if overflows > 0 { lines.append("\(overflows) connections found a full listen queue") }
-            lines.append(
-                "processors were busy \(after.processor.busyPercent(since: before.processor)) % of "
-                    + "the time")
+            if let overflows = after.listenOverflows(since: before), overflows > 0 {
+                lines.append("\(overflows) connections found a full listen queue")
+            }
+            if let busy = after.busyPercent(since: before) {
+                lines.append("processors were busy \(busy) % of the time")
+            }
         }
         if flows.startsWithoutSlot > 0 {
             lines.append("\(flows.startsWithoutSlot) starts found no free descriptor")

@@ -103,6 +103,12 @@ public struct LoadRun: ~Copyable {
         return max(1, (plan.expectedFlows + each - 1) / each)
     }
 
+    /// The most processes that are started unless somebody asks for more, and unless this process
+    /// has fewer descriptors: each takes two of them.
+    public static var mostProcesses: Int {
+        max(1, min(256, (DescriptorLimit.raise() - spareDescriptors / 2) / 2))
+    }
+
     /// Starts the processes in the calling thread's network namespace; the run begins a moment
     /// later, for all of them at once.
     ///
@@ -133,7 +139,10 @@ public struct LoadRun: ~Copyable {
                 child.tell(WorkerLine.text(order))
                 children.append(child)
             } catch {
-                throw .call(error)
+                guard error.isOutOfDescriptors else { throw .call(error) }
+                throw .environment(
+                    "\(processCount) processes take more descriptors than this one has: \(error)",
+                    remedy: "fewer --processes, or a higher limit: ulimit -n")
             }
         }
         self.plan = plan

@@ -47,7 +47,8 @@ public struct LoadSummary: Sendable {
             let moved = last.changes(since: first).map { "\($0.name)+\($0.count)" }
             lines.append(
                 "table: \(first.count) entries before, \(peak) at most, \(last.count) after, of "
-                    + "\(last.limit)" + (moved.isEmpty ? "" : "; " + moved.joined(separator: " ")))
+                    + (last.limit.map { "\($0)" } ?? "-")
+                    + (moved.isEmpty ? "" : "; " + moved.joined(separator: " ")))
         }
         // Busy processors alone explain no flow that did not come about.
         if let evidence, ![.unknown, .processor].contains(evidence.limit) {
@@ -213,6 +214,7 @@ public struct LoadSummary: Sendable {
                 ("before", first.count), ("peak", peak), ("after", last.count),
                 ("max", last.limit), ("buckets", last.buckets),
             ] {
+                guard let value else { continue }
                 json.key(name)
                 json.value(value)
             }

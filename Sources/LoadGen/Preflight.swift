@@ -1,4 +1,5 @@
 internal import LinuxCalls
+internal import Wire
 
 /// What may keep a run from being what it was meant to be, and how to mend it, before it begins.
 public enum Preflight {
@@ -12,12 +13,15 @@ public enum Preflight {
     ) -> [String] {
         var lines: [String] = []
         let needed = LoadRun.processCount(for: plan, descriptorLimit: descriptorLimit)
-        if let processes, processes < needed {
-            let room = processes * max(1, descriptorLimit - LoadRun.spareDescriptors)
+        let most = LoadRun.mostProcesses
+        let count = processes ?? min(needed, most)
+        if count < needed {
+            let room = count * max(1, descriptorLimit - LoadRun.spareDescriptors)
+            let mend = needed <= most ? "leave --processes out for \(needed), or " : ""
             lines.append(
-                "about \(plan.expectedFlows) connections at a time are expected, and \(processes) "
-                    + "processes of \(descriptorLimit) descriptors have room for \(room); leave "
-                    + "--processes out for \(needed), or raise the limit: ulimit -n")
+                "about \(plan.expectedFlows) connections at a time are expected, and \(count) "
+                    + "processes of \(descriptorLimit) descriptors have room for \(room); \(mend)"
+                    + "raise the limit: ulimit -n")
         }
         for workload in plan.workloads {
             if workload.ending == .abandon, workload.transport == .tcp, !ProcessOwner.isRoot {
@@ -25,10 +29,60 @@ public enum Preflight {
                     "\(workload.name): abandoning a connection silently needs CAP_NET_ADMIN; run "
                         + "with sudo, or choose another ending")
             }
+            if let remark = sources(workload), !lines.contains(remark) { lines.append(remark) }
             if let remark = ports(workload) { lines.append(remark) }
+            if let remark = sockets(workload, of: count, room: descriptorLimit) {
+                lines.append(remark)
+            }
             if let remark = repetition(workload, plan.duration) { lines.append(remark) }
         }
         return lines
+    }
+
+    /// Whether this machine's own table has room for so many flows; of a run that is not about it.
+    ///
+    /// Whether it tracks them at all is not known beforehand.
+    public static func ownTable(_ flows: Int) -> String? {
+        let setting = "net.netfilter.nf_conntrack_max"
+        guard let limit = (try? SysctlFile.read(setting)).flatMap({ Int($0) }), limit > 0,
+            flows > limit
+        else { return nil }
+        return "\(flows) flows are planned, and this machine's own table holds \(limit): where it "
+            + "tracks them, it is full first; fewer flows, or sysctl -w \(setting)=\(2 * flows)"
+    }
+
+    /// Whether the ends of the source addresses are this machine's.
+    private static func sources(_ workload: LoadWorkload) -> String? {
+        guard let pool = workload.sources else { return nil }
+        for address in [pool.first, pool.last] {
+            var sockets = DatagramTable()
+            do throws(SocketFailure) {
+                try sockets.bind(SocketAddress(pool.family, address, port: 0))
+            } catch {
+                guard error.isOutOfPorts else { continue }
+                let text = address.text(pool.family)
+                let prefix = "\(text)/\(pool.family.addressBits)"
+                return
+                    "--sources: \(text) is no address of this machine; leave it out, or make it one: "
+                    + "ip address add \(prefix) dev lo"
+            }
+        }
+        return nil
+    }
+
+    /// Whether a process has descriptors for its datagram sockets: one for each source port.
+    private static func sockets(
+        _ workload: LoadWorkload, of processes: Int, room descriptorLimit: Int
+    ) -> String? {
+        guard workload.transport == .udp else { return nil }
+        let sources = workload.sources?.share(0, of: processes).count ?? 1
+        let sockets = workload.sourcePortCount * sources
+        let room = descriptorLimit - LoadRun.spareDescriptors
+        guard sockets > room else { return nil }
+        return
+            "\(workload.name): \(sockets) sockets are needed, and a process of \(descriptorLimit) "
+            + "descriptors has room for \(room); give --target a range, such as ADDRESS:9000-9099, or "
+            + "raise the limit: ulimit -n"
     }
 
     /// Whether datagrams of new flows will be those of old ones: a flow is a pair of ends.

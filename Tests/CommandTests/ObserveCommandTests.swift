@@ -51,6 +51,31 @@ import Testing
         #expect(command.output.contains("churn: "))
     }
 
+    @Test("what a textfile collector gets is in node_exporter's words, and names its source")
+    func writesForTextfiles() throws {
+        let server = try PageServer { _ in
+            (200, Self.exposition + "node_sockstat_TCP_tw 3\nnode_nf_conntrack_stat_drop 2\n")
+        }
+        let place = "\(server.url)/metrics"
+        let command = try Command.run(["observe", place, "--format", "openmetrics"])
+        #expect(command.status == 0, "\(command.error)")
+        let lines = command.output.split(separator: "\n").map(String.init)
+        // Another help text than its own collector's would make it refuse the family.
+        for line in [
+            "# HELP node_sockstat_TCP_tw Number of TCP sockets in state tw.",
+            "# HELP node_nf_conntrack_stat_drop Number of packets dropped due to conntrack failure.",
+            "node_nf_conntrack_entries{source=\"\(place)\"} 777",
+        ] {
+            #expect(lines.contains(line), "\(command.output)")
+        }
+        #expect(lines.allSatisfy { $0.hasPrefix("#") || $0.contains("{source=\"\(place)\"} ") })
+        #expect(!command.output.contains("TCP_inuse"))
+        guard FileManager.default.isExecutableFile(atPath: "/usr/bin/promtool") else { return }
+        let checked = try Command.run(
+            program: "/usr/bin/promtool", ["check", "metrics"], input: Data(command.output.utf8))
+        #expect(checked.status == 0, "\(checked.output) \(checked.error)")
+    }
+
     // MARK: ssh
 
     /// Runs the command with an `ssh` that is a shell script.

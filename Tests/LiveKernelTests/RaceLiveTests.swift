@@ -239,7 +239,7 @@ private struct Race: Sendable {
         let after = try statistics.read()
         var result = Result(rounds: Self.rounds, count: after.count)
         for name in TrackerStatistics.columns where after.value(name) != before.value(name) {
-            result.counters[name] = after.value(name) &- before.value(name)
+            result.counters[name] = (after.value(name) ?? 0) &- (before.value(name) ?? 0)
         }
         result.refused = meeting.refused.value.load(ordering: .acquiring)
         let listing = try String(

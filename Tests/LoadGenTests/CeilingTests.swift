@@ -76,8 +76,7 @@ import Testing
             moment: 0, count: count, limit: limit, buckets: 65_536,
             statistics: TrackerStatistics.Reading(values: values, count: count))
         sample.listenOverflows = overflows
-        sample.processor.total = busy == 0 ? 0 : 100
-        sample.processor.busy = busy
+        sample.processor = ProcessorUse(busy: busy, total: busy == 0 ? 0 : 100)
         return sample
     }
 
@@ -227,6 +226,52 @@ import Testing
         #expect(new.change("new", since: old) == 20)
         #expect(new.changes(since: old).map(\.count) == [20, 3])
         #expect(new.listenOverflows(since: old) == 2)
+    }
+
+    // MARK: The table watched
+
+    struct Passage: CustomTestStringConvertible, Sendable {
+        var name: String
+        var standing: Int
+        var after: HostSample?
+        var isDetour: Bool
+
+        var testDescription: String { name }
+    }
+
+    @Test(
+        "flows that leave no trace in the table watched do not pass through it",
+        arguments: [
+            Passage(
+                name: "a table that does not grow", standing: 2000, after: sample(count: 103),
+                isDetour: true),
+            Passage(
+                name: "a table that shrinks", standing: 2000, after: sample(count: 3),
+                isDetour: true),
+            Passage(
+                name: "a table that grows", standing: 2000, after: sample(count: 2100),
+                isDetour: false),
+            Passage(
+                name: "too few to tell", standing: 99, after: sample(count: 100), isDetour: false),
+            Passage(
+                name: "a full table", standing: 2000, after: sample(count: 150, limit: 150),
+                isDetour: false),
+            Passage(
+                name: "entries that make room", standing: 2000,
+                after: sample(count: 140, limit: 150, moved: ["early_drop": 9]), isDetour: false),
+            Passage(name: "nobody looked", standing: 2000, after: nil, isDetour: false),
+        ])
+    func noticesDetours(_ row: Passage) {
+        var passage = TablePassage(of: "netns:gw", before: Self.before)
+        passage.note(standing: row.standing, row.after)
+        let sentence = passage.detour(of: "connections stood")
+        #expect((sentence != nil) == row.isDetour)
+        guard let sentence, let after = row.after else { return }
+        let growth = max(0, after.count - 100)
+        #expect(
+            sentence.hasPrefix(
+                "2000 connections stood and the table of netns:gw grew by \(growth): they do not "
+                    + "pass through it"), "\(sentence)")
     }
 
     // MARK: Timeouts

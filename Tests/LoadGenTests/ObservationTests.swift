@@ -1,5 +1,6 @@
 import Foundation
 import LinuxCalls
+import Report
 import Testing
 
 @testable import LoadGen
@@ -47,11 +48,12 @@ import Testing
         #expect(sample.limit == 262_144)
         #expect(sample.statistics.value("drop") == 17)
         #expect(sample.statistics.value("early_drop") == 3)
-        #expect(sample.statistics.value("chaintoolong") == 0)
+        #expect(sample.statistics.value("chaintoolong") == nil)
+        #expect(sample.buckets == nil)
+        #expect(sample.sockets.udpInUse == nil)
         #expect(sample.sockets.tcpInUse == 5)
         #expect(sample.listenOverflows == 2)
-        #expect(sample.processor.total == 12_500)
-        #expect(sample.processor.busy == 2400)
+        #expect(sample.processor == ProcessorUse(busy: 2400, total: 12_500))
         #expect(metrics.count("odd") == 7)
         #expect(metrics.sum("not_a_number") == nil)
     }
@@ -67,12 +69,85 @@ import Testing
         let whole = MetricsText(Self.exposition)
         var sample = try #require(HostSample(metrics: whole, moment: 1))
         sample.buckets = 4096
-        let text = OpenMetricsText(sample).exposition
+        let text = OpenMetricsText(sample, of: "netns:gw").exposition
+        #expect(text.contains("node_nf_conntrack_entries{source=\"netns:gw\"} 1234\n"))
+        // What nobody has said is not there, and no 0 either.
+        #expect(!text.contains("chaintoolong"))
+        #expect(!text.contains("stat_insert_failed"))
         var again = try #require(HostSample(metrics: MetricsText(text), moment: 1))
         // Not among what it says.
         again.processor = sample.processor
         again.listenOverflows = sample.listenOverflows
         #expect(again == sample)
+    }
+
+    @Test("of several tables behind one exporter its own is read, and never a sum of them")
+    func readsOneTable() throws {
+        let other = Self.exposition.replacing(
+            "node_nf_conntrack_entries 1234", with: "node_nf_conntrack_entries 5")
+        var gateway = try #require(HostSample(metrics: MetricsText(other), moment: 1))
+        gateway.limit = 9
+        let file = OpenMetricsText(gateway, of: "netns:gw").exposition
+        let both = try #require(
+            HostSample(metrics: MetricsText(file + Self.exposition), moment: 1))
+        #expect(both.count == 1234)
+        #expect(both.limit == 262_144)
+        #expect(both.statistics.value("drop") == 17)
+        let alone = try #require(HostSample(metrics: MetricsText(file), moment: 1))
+        #expect(alone.count == 5)
+        #expect(alone.limit == 9)
+    }
+
+    @Test("node_exporter's missing columns go by names of our own, and are read again")
+    func writesOwnColumns() throws {
+        let values = TrackerStatistics.columns.indices.map { UInt32($0 + 1) }
+        let sample = HostSample(
+            moment: 1, count: 7, limit: 8, buckets: 4096,
+            statistics: TrackerStatistics.Reading(values: values, count: 7))
+        let text = OpenMetricsText(sample, of: "local").exposition
+        #expect(text.contains("ctlab_nf_conntrack_stat_clash_resolve{source=\"local\"} 1\n"))
+        #expect(text.contains("ctlab_nf_conntrack_stat_chaintoolong{source=\"local\"} 7\n"))
+        let again = try #require(HostSample(metrics: MetricsText(text), moment: 1))
+        #expect(again.statistics.value("chaintoolong") == 7)
+        #expect(again.statistics.value("clash_resolve") == 1)
+        #expect(again.buckets == 4096)
+    }
+
+    @Test("what a host does not say is a dash for people and nothing for programs")
+    func showsSilence() throws {
+        let exposition = "node_nf_conntrack_entries 12\nnode_nf_conntrack_stat_drop 3\n"
+        let sample = try #require(HostSample(metrics: MetricsText(exposition), moment: 1))
+        var record = SeriesRecord(second: 1)
+        record.add(sample, since: sample)
+        let words = record.tableLine.split(separator: " ")
+        //                     second  count  max  use  drop  early_drop  invalid  cpu
+        #expect(words == ["1", "12", "-", "-", "0", "-", "-", "-"], "\(record.tableLine)")
+        var writer = JSONText()
+        record.write(to: &writer)
+        let json = String(decoding: writer.bytes, as: UTF8.self)
+        for name in ["max", "buckets", "listen_overflows", "cpu_percent", "table_full_lines"] {
+            #expect(!json.contains("\"\(name)\""), "\(json)")
+        }
+        // Nobody has looked at all.
+        #expect(
+            SeriesRecord(second: 1).tableLine.split(separator: " ").dropFirst().allSatisfy {
+                $0 == "-"
+            })
+    }
+
+    @Test("nothing is concluded from what was not said")
+    func concludesNothing() throws {
+        let silent = "node_nf_conntrack_entries 4000\nnode_nf_conntrack_entries_limit 4000\n"
+        var evidence = LimitEvidence()
+        evidence.before = HostSample(
+            metrics: MetricsText("node_nf_conntrack_entries 1\n"), moment: 1)
+        evidence.after = HostSample(metrics: MetricsText(silent), moment: 2)
+        #expect(evidence.limit == .unknown)
+        let lines = evidence.lines()
+        #expect(lines.contains("the counters drop and early_drop are not shown there"), "\(lines)")
+        #expect(!lines.contains { $0.contains("processors") || $0.contains("no counter") })
+        evidence.after?.limit = nil
+        #expect(evidence.lines().contains("the table held 4000 entries"))
     }
 
     @Test("the loop for another host is one word for any login shell")

@@ -75,6 +75,49 @@ import Wire
         #expect(lines.first?.hasSuffix("--source-ports 15") == true, "\(lines)")
     }
 
+    @Test("source addresses that are not this machine's are said, once, with how to make them so")
+    func saysForeignSources() {
+        var workload = QuickProfile.churn.workload(Self.target)
+        workload.sources = AddressPool(.ipv4, first: Address(ipv4: 0xC633_6409))
+        let plan = Plan(workloads: [workload, workload], duration: 1_000_000_000)
+        let lines = Preflight.remarks(plan, processes: nil, descriptorLimit: 10_000)
+            .filter { $0.hasPrefix("--sources") }
+        #expect(
+            lines == [
+                "--sources: 198.51.100.9 is no address of this machine; leave it out, or make it one: "
+                    + "ip address add 198.51.100.9/32 dev lo"
+            ])
+        workload.sources = AddressPool(.ipv4, first: Address(ipv4: 0x7F00_0009), count: 9)
+        let own = Plan(workloads: [workload], duration: 1_000_000_000)
+        #expect(Preflight.remarks(own, processes: nil, descriptorLimit: 10_000).isEmpty)
+    }
+
+    @Test("datagram sockets that a process has no descriptors for are said beforehand")
+    func saysSockets() {
+        var workload = QuickProfile.fanout.workload(Self.target)
+        workload.sourcePortCount = 500
+        let plan = Plan(workloads: [workload], duration: 1_000_000)
+        let lines = Preflight.remarks(plan, processes: nil, descriptorLimit: 164)
+        #expect(
+            lines.first?.hasPrefix(
+                "fanout: 500 sockets are needed, and a process of 164 descriptors has room for 100")
+                == true, "\(lines)")
+    }
+
+    @Test("few descriptors make many processes, and not without end")
+    func boundsProcesses() {
+        var workload = QuickProfile.hold.workload(Self.target)
+        workload.model = .held(count: 100_000, startsPerSecond: 1000)
+        let plan = Plan(workloads: [workload], duration: 1_000_000_000)
+        #expect((1...256).contains(LoadRun.mostProcesses))
+        let lines = Preflight.remarks(plan, processes: nil, descriptorLimit: 65)
+        let most = LoadRun.mostProcesses
+        #expect(
+            lines.contains(
+                "about 100000 connections at a time are expected, and \(most) processes of 65 "
+                    + "descriptors have room for \(most); raise the limit: ulimit -n"), "\(lines)")
+    }
+
     @Test("destinations: ports first, then addresses, then from the beginning")
     func walksDestinations() {
         let texts = (0..<7).map { "\(Self.target.destination($0))" }

@@ -144,6 +144,45 @@ import Wire
         #expect(throws: TargetRefusal.self) { try gate.permit(large) }
     }
 
+    @Test("a prefix may be named, and what of a range it leaves out is said")
+    func saysWhatIsNotCovered() throws {
+        let range = AddressPool(.ipv4, first: Address(ipv4: 0x0A01_0000), count: 512)
+        let half = TargetGate(named: ["10.1.0.0/24"])
+        #expect {
+            try half.permit(range)
+        } throws: {
+            "\($0)".hasPrefix(
+                "256 of the target's 512 addresses are not covered, 10.1.1.0 to 10.1.1.255: target "
+                    + "10.1.1.0 is not this machine itself")
+        }
+        let gaps = TargetGate(named: ["10.1.0.0/24", "10.1.1.7"])
+        #expect {
+            try gaps.permit(range)
+        } throws: {
+            "\($0)".hasPrefix(
+                "255 of the target's 512 addresses are not covered, among them 10.1.1.0 to 10.1.1.255"
+            )
+        }
+        #expect(
+            try TargetGate(named: ["10.1.0.0/23"]).permit(range)
+                .covers(TargetPool(addresses: range, firstPort: 1)))
+        // A prefix larger than any target names everybody, and so nobody.
+        #expect(throws: TargetRefusal.self) { try TargetGate(named: ["10.0.0.0/8"]).permit(range) }
+        // Of a public one it is half of the right, as a single address is.
+        #expect(throws: TargetRefusal.self) {
+            try TargetGate(named: ["203.0.113.0/24"]).permit(
+                host: "203.0.113.1", addresses: [(.ipv4, Address(ipv4: 0xCB00_7101))])
+        }
+    }
+
+    @Test("an allow file bears blank lines, remarks and line ends of any kind")
+    func readsAllowFiles() throws {
+        let list = try AllowList(
+            text: "  # remark\r\n   \r\n\t10.0.0.1  # mine\r\n \n#\n  web.example\n", path: "list")
+        #expect(list.lists("x", .ipv4, Address(ipv4: 0x0A00_0001)))
+        #expect(list.lists("web.example", .ipv4, Address(ipv4: 1)))
+    }
+
     @Test("a permit covers what was checked and nothing beside it")
     func coversOnlyItsTarget() throws {
         let permit = try TargetGate().permit(

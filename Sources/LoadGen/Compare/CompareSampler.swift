@@ -115,14 +115,15 @@ public struct MeasuredTable: Sendable {
     public init(
         samples: [HostSample], origin: UInt64, states: [StateCount]?, collections: [Double]?
     ) {
-        func points(_ value: (HostSample) -> Int) -> Curve {
+        func points(_ value: (HostSample) -> Int?) -> Curve {
             Curve(
-                samples.map { sample in
+                samples.compactMap { sample in
+                    guard let value = value(sample) else { return nil }
                     let seconds =
                         sample.moment >= origin
                         ? Double(sample.moment - origin) / 1e9
                         : -Double(origin - sample.moment) / 1e9
-                    return Curve.Point(seconds, Double(value(sample)))
+                    return Curve.Point(seconds, Double(value))
                 })
         }
         let first = samples.first

@@ -20,7 +20,7 @@ enum ShellSettings {
         let deadline = MonotonicClock.now() + RemoteShell.firstPatience
         var text = ""
         do throws(SystemCallError) {
-            while MonotonicClock.now() < deadline {
+            while MonotonicClock.now() < deadline, !Interruption.isWaiting {
                 let (lines, hasMore) = try child.lines()
                 for line in lines { text += line + "\n" }
                 if lines.contains("end=") { return text }
@@ -30,6 +30,7 @@ enum ShellSettings {
         } catch {
             throw .call(error)
         }
+        if Interruption.isWaiting { throw .interrupted }
         throw .remote(
             "\(host) did not tell its settings; see that 'ssh \(host) true' works without a question"
         )

@@ -19,6 +19,10 @@ public struct HostProbe: ~Copyable {
             return HostProbe(
                 try reading { () throws(SystemCallError) in
                     let namespace = try NetworkNamespace(named: name)
+                    // EPERM beforehand: a thread that has to come back does not try.
+                    guard ProcessOwner.isRoot else {
+                        throw SystemCallError(call: "setns \(name)", code: 1)
+                    }
                     return try namespace.enter { () throws(SystemCallError) in
                         try NamespaceProbe()
                     }
@@ -94,6 +98,8 @@ public enum ProbeError: Error, Sendable, CustomStringConvertible {
     case call(SystemCallError)
     /// Of another host: what went wrong, and what to do.
     case remote(String)
+    /// Somebody asked the command to stop while another host kept it waiting.
+    case interrupted
 
     /// There is no such namespace, or the kernel tracks nothing.
     public var isMissing: Bool {
@@ -104,6 +110,7 @@ public enum ProbeError: Error, Sendable, CustomStringConvertible {
         switch self {
         case .call(let error): "\(error)"
         case .remote(let text): text
+        case .interrupted: "interrupted while another host had not answered yet"
         }
     }
 }

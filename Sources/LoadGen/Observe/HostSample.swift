@@ -1,18 +1,20 @@
 public import LinuxCalls
 
 /// What a host said about itself at one moment; counters since boot, not since the last sample.
+///
+/// What it did not say is `nil`, and not 0: nobody is to conclude anything from it.
 public struct HostSample: Sendable, Hashable {
     /// Nanoseconds on the machine's monotonic clock.
     public var moment: UInt64
     public var count: Int
     /// Read with every sample: somebody may change them.
-    public var limit: Int
-    public var buckets: Int
+    public var limit: Int?
+    public var buckets: Int?
     public var statistics: TrackerStatistics.Reading
     public var sockets = SocketUse()
     /// Connections refused because a listener's queue was full.
-    public var listenOverflows = 0
-    public var processor = ProcessorUse()
+    public var listenOverflows: Int?
+    public var processor: ProcessorUse?
     /// "table full" lines of the kernel's log about this namespace since the probe was opened.
     ///
     /// `nil` if the log cannot be read. The kernel prints at most ten in five seconds.
@@ -23,15 +25,28 @@ public struct HostSample: Sendable, Hashable {
     /// What moved from `old` to this one, in column order; columns that did not are left out.
     public func changes(since old: HostSample) -> [(name: String, count: Int)] {
         zip(TrackerStatistics.columns, zip(statistics.values, old.statistics.values)).compactMap {
-            let change = Self.increase(from: $1.1, to: $1.0)
+            guard let new = $1.0, let old = $1.1 else { return nil }
+            let change = Self.increase(from: old, to: new)
             return change == 0 ? nil : ($0, change)
         }
     }
 
     /// Connections refused since `old` because a listener's queue was full.
-    public func listenOverflows(since old: HostSample) -> Int {
-        listenOverflows < old.listenOverflows
-            ? listenOverflows : listenOverflows - old.listenOverflows
+    public func listenOverflows(since old: HostSample) -> Int? {
+        guard let listenOverflows, let before = old.listenOverflows else { return nil }
+        return listenOverflows < before ? listenOverflows : listenOverflows - before
+    }
+
+    /// Per cent of all processors that were busy since `old`.
+    public func busyPercent(since old: HostSample) -> Int? {
+        guard let processor, let before = old.processor else { return nil }
+        return processor.busyPercent(since: before)
+    }
+
+    /// Whether the table holds as many entries as it may.
+    public var isFull: Bool {
+        guard let limit, limit > 0 else { return false }
+        return count >= limit
     }
 
     /// How far a counter of 32 bits has moved.
@@ -43,31 +58,34 @@ public struct HostSample: Sendable, Hashable {
         return Int(change > 1 << 31 ? new : change)
     }
 
-    /// How often column `name` moved from `old` to this one.
-    public func change(_ name: String, since old: HostSample) -> Int {
-        Self.increase(from: old.statistics.value(name), to: statistics.value(name))
+    /// How often column `name` moved from `old` to this one; `nil` where nobody said it.
+    public func change(_ name: String, since old: HostSample) -> Int? {
+        guard let new = statistics.value(name), let before = old.statistics.value(name) else {
+            return nil
+        }
+        return Self.increase(from: before, to: new)
     }
 }
 
 /// `/proc/net/sockstat`: the namespace's sockets.
 public struct SocketUse: Sendable, Hashable {
-    public var tcpInUse = 0
-    public var tcpOrphans = 0
-    public var tcpTimeWait = 0
+    public var tcpInUse: Int?
+    public var tcpOrphans: Int?
+    public var tcpTimeWait: Int?
     /// The whole machine's.
-    public var tcpAllocated = 0
-    public var tcpMemoryPages = 0
-    public var udpInUse = 0
+    public var tcpAllocated: Int?
+    public var tcpMemoryPages: Int?
+    public var udpInUse: Int?
 
     public init() {}
 
-    /// Reads the file's text; what is missing counts 0.
+    /// Reads the file's text.
     public init(text: String) {
         for line in text.split(separator: "\n") {
             let words = line.split(separator: " ")
             guard let head = words.first else { continue }
             for index in stride(from: 1, to: words.count - 1, by: 2) {
-                let value = Int(words[index + 1]) ?? 0
+                let value = Int(words[index + 1])
                 switch (head, words[index]) {
                 case ("TCP:", "inuse"): tcpInUse = value
                 case ("TCP:", "orphan"): tcpOrphans = value
@@ -84,22 +102,26 @@ public struct SocketUse: Sendable, Hashable {
 
 /// `/proc/stat`: the machine's processor time since boot, in clock ticks.
 public struct ProcessorUse: Sendable, Hashable {
-    public var busy = 0
-    public var total = 0
+    public var busy: Int
+    public var total: Int
 
-    public init() {}
-
-    public init(text: String) {
-        let line = text.prefix { $0 != "\n" }
-        let numbers = line.split(separator: " ").dropFirst().prefix(8).map { Int($0) ?? 0 }
-        guard numbers.count >= 4 else { return }
-        total = numbers.reduce(0, +)
-        let idle = numbers[3] + (numbers.count > 4 ? numbers[4] : 0)
-        busy = total - idle
+    public init(busy: Int, total: Int) {
+        self.busy = busy
+        self.total = total
     }
 
-    /// Per cent of all processors that were busy since `old`.
-    public func busyPercent(since old: ProcessorUse) -> Int {
+    /// Reads the file's text; `nil` if its first line is another.
+    public init?(text: String) {
+        let line = text.prefix { $0 != "\n" }
+        let numbers = line.split(separator: " ").dropFirst().prefix(8).map { Int($0) ?? 0 }
+        guard numbers.count >= 4 else { return nil }
+        let total = numbers.reduce(0, +)
+        let idle = numbers[3] + (numbers.count > 4 ? numbers[4] : 0)
+        self.init(busy: total - idle, total: total)
+    }
+
+    /// Per cent of all processors that were busy since `old`; 0 where no time has passed.
+    func busyPercent(since old: ProcessorUse) -> Int {
         let span = total - old.total
         return span > 0 ? (busy - old.busy) * 100 / span : 0
     }
@@ -108,20 +130,28 @@ public struct ProcessorUse: Sendable, Hashable {
 /// `/proc/net/netstat`: pairs of lines, names and numbers.
 enum NetstatText {
     /// Connections refused because a listener's queue was full: of accepted, or of half-open ones.
-    static func listenOverflows(in text: String) -> Int {
-        value("TcpExt:", "ListenOverflows", in: text)
-            + value("TcpExt:", "TCPReqQFullDrop", in: text)
+    static func listenOverflows(in text: String) -> Int? {
+        sum([
+            value("TcpExt:", "ListenOverflows", in: text),
+            value("TcpExt:", "TCPReqQFullDrop", in: text),
+        ])
     }
 
-    /// The number called `name` in the group `group` (`TcpExt:`); 0 if there is none.
-    static func value(_ group: String, _ name: String, in text: String) -> Int {
+    /// The sum of those that were said; `nil` if none was.
+    static func sum(_ values: [Int?]) -> Int? {
+        let said = values.compactMap { $0 }
+        return said.isEmpty ? nil : said.reduce(0, +)
+    }
+
+    /// The number called `name` in the group `group` (`TcpExt:`); `nil` if there is none.
+    static func value(_ group: String, _ name: String, in text: String) -> Int? {
         let lines = text.split(separator: "\n").filter { $0.hasPrefix(group) }
-        guard lines.count == 2 else { return 0 }
+        guard lines.count == 2 else { return nil }
         let names = lines[0].split(separator: " ")
         let values = lines[1].split(separator: " ")
         guard let place = names.firstIndex(where: { $0 == name }), place < values.count else {
-            return 0
+            return nil
         }
-        return Int(values[place]) ?? 0
+        return Int(values[place])
     }
 }

@@ -2,8 +2,8 @@ internal import LinuxCalls
 
 /// Another host, by what its node_exporter says about it; `curl` asks.
 ///
-/// What node_exporter does not say counts 0: the size of the hash array (unless `ctlab` wrote it),
-/// and the counters it leaves out, `chaintoolong` and `clash_resolve` among them.
+/// What node_exporter does not say is not known: the size of the hash array (unless `ctlab` wrote
+/// it), and the counters it leaves out, `chaintoolong` and `clash_resolve` among them.
 ///
 /// A class: `HostProbe` holds it beside others of its kind.
 final class MetricsHost: RemoteHost {
@@ -76,45 +76,59 @@ struct MetricsText {
         }
     }
 
+    /// The labels of the values called `name`, in their order.
+    func labels(of name: String) -> [String] { (values[name] ?? []).map(\.labels) }
+
     /// The sum of all values called `name` whose labels `matches` says yes to; `nil` without any.
     func sum(_ name: String, where matches: (String) -> Bool = { _ in true }) -> Double? {
         let found = (values[name] ?? []).filter { matches($0.labels) }
         return found.isEmpty ? nil : found.reduce(0) { $0 + $1.value }
     }
 
-    /// As `sum`, a whole number; 0 without any.
-    func count(_ name: String) -> Int { Int(exactly: (sum(name) ?? 0).rounded()) ?? 0 }
+    /// As `sum`, a whole number.
+    func count(_ name: String, where matches: (String) -> Bool = { _ in true }) -> Int? {
+        sum(name, where: matches).flatMap { Int(exactly: $0.rounded()) }
+    }
 }
 
 extension HostSample {
     /// A host in node_exporter's words; `nil` if it says nothing of its table.
+    ///
+    /// A node_exporter may hand on what `ctlab` wrote of other tables, under the same names: its own
+    /// series is the one that names no source. Where there is none, the first one is taken.
     init?(metrics: MetricsText, moment: UInt64) {
-        guard metrics.sum("node_nf_conntrack_entries") != nil else { return nil }
-        let count = metrics.count("node_nf_conntrack_entries")
-        let values = TrackerStatistics.columns.map {
-            UInt32(truncatingIfNeeded: metrics.count("node_nf_conntrack_stat_\($0)"))
+        let tables = metrics.labels(of: "node_nf_conntrack_entries")
+        guard let table = tables.first(where: { !OpenMetricsText.namesSource($0) }) ?? tables.first,
+            let count = metrics.count("node_nf_conntrack_entries", where: { $0 == table })
+        else { return nil }
+        func said(_ name: String) -> Int? { metrics.count(name) { $0 == table } }
+        let values = TrackerStatistics.columns.map { column in
+            said(OpenMetricsText.name(ofColumn: column)).map { UInt32(truncatingIfNeeded: $0) }
         }
         self.init(
             moment: moment, count: count,
-            limit: metrics.count("node_nf_conntrack_entries_limit"),
-            buckets: metrics.count("ctlab_nf_conntrack_buckets"),
+            limit: said("node_nf_conntrack_entries_limit"),
+            buckets: said(OpenMetricsText.buckets),
             statistics: TrackerStatistics.Reading(values: values, count: count))
-        sockets.tcpAllocated = metrics.count("node_sockstat_TCP_alloc")
-        sockets.tcpInUse = metrics.count("node_sockstat_TCP_inuse")
-        sockets.tcpMemoryPages = metrics.count("node_sockstat_TCP_mem")
-        sockets.tcpOrphans = metrics.count("node_sockstat_TCP_orphan")
-        sockets.tcpTimeWait = metrics.count("node_sockstat_TCP_tw")
-        sockets.udpInUse = metrics.count("node_sockstat_UDP_inuse")
-        listenOverflows =
-            metrics.count("node_netstat_TcpExt_ListenOverflows")
-            + metrics.count("node_netstat_TcpExt_TCPReqQFullDrop")
+        sockets.tcpAllocated = said("node_sockstat_TCP_alloc")
+        sockets.tcpInUse = said("node_sockstat_TCP_inuse")
+        sockets.tcpMemoryPages = said("node_sockstat_TCP_mem")
+        sockets.tcpOrphans = said("node_sockstat_TCP_orphan")
+        sockets.tcpTimeWait = said("node_sockstat_TCP_tw")
+        sockets.udpInUse = said("node_sockstat_UDP_inuse")
+        listenOverflows = NetstatText.sum([
+            said("node_netstat_TcpExt_ListenOverflows"),
+            said("node_netstat_TcpExt_TCPReqQFullDrop"),
+        ])
         // Seconds; a hundredth is a clock tick.
-        let total = metrics.sum("node_cpu_seconds_total") ?? 0
-        let idle =
-            metrics.sum("node_cpu_seconds_total") {
-                $0.contains("mode=\"idle\"") || $0.contains("mode=\"iowait\"")
-            } ?? 0
-        processor.total = Int(exactly: (total * 100).rounded()) ?? 0
-        processor.busy = Int(exactly: ((total - idle) * 100).rounded()) ?? 0
+        let idle = metrics.sum("node_cpu_seconds_total") {
+            $0.contains("mode=\"idle\"") || $0.contains("mode=\"iowait\"")
+        }
+        if let idle, let total = metrics.sum("node_cpu_seconds_total"),
+            let ticks = Int(exactly: (total * 100).rounded()),
+            let busy = Int(exactly: ((total - idle) * 100).rounded())
+        {
+            processor = ProcessorUse(busy: busy, total: ticks)
+        }
     }
 }

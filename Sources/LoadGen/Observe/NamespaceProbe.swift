@@ -63,7 +63,7 @@ struct NamespaceProbe: ~Copyable {
         String(decoding: try file.readAll(), as: UTF8.self)
     }
 
-    private static func number(_ file: borrowing FileDescriptor) throws(SystemCallError) -> Int {
-        Int(try text(file).prefix { $0.isNumber }) ?? 0
+    private static func number(_ file: borrowing FileDescriptor) throws(SystemCallError) -> Int? {
+        Int(try text(file).prefix { $0.isNumber })
     }
 }

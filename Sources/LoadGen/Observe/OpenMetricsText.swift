@@ -2,59 +2,85 @@ internal import LinuxCalls
 
 /// A sample under node_exporter's names: existing dashboards and alert rules work on it.
 ///
-/// The statistics are gauges, because that is what node_exporter makes of them.
+/// The statistics are gauges, and the help is word for word node_exporter's, because its textfile
+/// collector takes no family whose help or type is another than that of its own collectors.
 public struct OpenMetricsText: Sendable {
-    private static let statistics: [(column: String, name: String, help: String)] = [
-        ("found", "found", "Number of searched entries which were successful."),
-        ("invalid", "invalid", "Number of packets seen which can not be tracked."),
+    private static let statistics: [(column: String, help: String)] = [
+        ("found", "Number of searched entries which were successful."),
+        ("invalid", "Number of packets seen which can not be tracked."),
         (
-            "ignore", "ignore",
+            "ignore",
             "Number of packets seen which are already connected to a conntrack entry."
         ),
-        ("insert", "insert", "Number of entries inserted into the list."),
+        ("insert", "Number of entries inserted into the list."),
         (
-            "insert_failed", "insert_failed",
+            "insert_failed",
             "Number of entries for which list insertion was attempted but failed."
         ),
-        ("drop", "drop", "Number of packets dropped due to conntrack failure."),
+        ("drop", "Number of packets dropped due to conntrack failure."),
         (
-            "early_drop", "early_drop",
+            "early_drop",
             "Number of dropped conntrack entries to make room for new ones, if maximum table size "
                 + "was reached."
         ),
         (
-            "search_restart", "search_restart",
+            "search_restart",
             "Number of conntrack table lookups which had to be restarted due to hashtable resizes."
         ),
     ]
 
+    /// Columns node_exporter leaves out.
+    private static let own: [(column: String, help: String)] = [
+        ("chaintoolong", "Number of packets dropped because a chain of the hash was too long."),
+        ("clash_resolve", "Number of insertions that met an entry like theirs and took its place."),
+    ]
+    /// The size of the table's hash array, which node_exporter leaves out, too.
+    static let buckets = "ctlab_nf_conntrack_buckets"
+
+    /// What counts a column of `TrackerStatistics.columns`.
+    static func name(ofColumn column: String) -> String {
+        let isTheirs = statistics.contains { $0.column == column }
+        return (isTheirs ? "node" : "ctlab") + "_nf_conntrack_stat_\(column)"
+    }
+
+    /// Whether a series with these labels is one of `ctlab`'s, and not node_exporter's own.
+    static func namesSource(_ labels: String) -> Bool { labels.contains("source=\"") }
+
+    /// Every series names its source: node_exporter's own series of the same names have none, so
+    /// that neither is in the other's way.
+    private let source: String
     private var text = ""
 
-    public init(_ sample: HostSample) {
+    /// - Parameter place: Where the sample is from, as `Vantage` reads it: `netns:ctlab-gw`.
+    public init(_ sample: HostSample, of place: String) {
+        source = "source=\"\(Self.escaped(place))\""
         gauge(
             "node_nf_conntrack_entries",
             "Number of currently allocated flow entries for connection tracking.", sample.count)
         gauge(
             "node_nf_conntrack_entries_limit", "Maximum size of connection tracking table.",
             sample.limit)
-        for (column, name, help) in Self.statistics {
+        for (column, help) in Self.statistics + Self.own {
             gauge(
-                "node_nf_conntrack_stat_\(name)", help, Int(sample.statistics.value(column)))
+                Self.name(ofColumn: column), help, sample.statistics.value(column).map { Int($0) })
         }
-        for (name, value) in [
-            ("TCP_alloc", sample.sockets.tcpAllocated), ("TCP_inuse", sample.sockets.tcpInUse),
-            ("TCP_mem", sample.sockets.tcpMemoryPages), ("TCP_orphan", sample.sockets.tcpOrphans),
-            ("TCP_tw", sample.sockets.tcpTimeWait), ("UDP_inuse", sample.sockets.udpInUse),
+        let sockets = sample.sockets
+        for (name, state, value) in [
+            ("TCP", "alloc", sockets.tcpAllocated), ("TCP", "inuse", sockets.tcpInUse),
+            ("TCP", "mem", sockets.tcpMemoryPages), ("TCP", "orphan", sockets.tcpOrphans),
+            ("TCP", "tw", sockets.tcpTimeWait), ("UDP", "inuse", sockets.udpInUse),
         ] {
-            gauge("node_sockstat_\(name)", "Number of \(words(name)) sockets.", value)
+            gauge(
+                "node_sockstat_\(name)_\(state)", "Number of \(name) sockets in state \(state).",
+                value)
         }
-        gauge("ctlab_nf_conntrack_buckets", "Size of the table's hash array.", sample.buckets)
+        gauge(Self.buckets, "Size of the table's hash array.", sample.buckets)
         if let states = sample.states, !states.isEmpty {
             head(
                 "ctlab_nf_conntrack_state_entries", "Number of entries by protocol and state.")
             for state in states {
                 text +=
-                    "ctlab_nf_conntrack_state_entries{protocol=\"\(state.proto)\","
+                    "ctlab_nf_conntrack_state_entries{\(source),protocol=\"\(state.proto)\","
                     + "state=\"\(state.state)\"} \(state.count)\n"
             }
         }
@@ -63,16 +89,21 @@ public struct OpenMetricsText: Sendable {
     /// The whole exposition, with its end mark.
     public var exposition: String { text + "# EOF\n" }
 
-    private mutating func gauge(_ name: String, _ help: String, _ value: Int) {
+    /// What was not said has no line.
+    private mutating func gauge(_ name: String, _ help: String, _ value: Int?) {
+        guard let value else { return }
         head(name, help)
-        text += "\(name) \(value)\n"
+        text += "\(name){\(source)} \(value)\n"
     }
 
     private mutating func head(_ name: String, _ help: String) {
         text += "# HELP \(name) \(help)\n# TYPE \(name) gauge\n"
     }
 
-    private func words(_ name: String) -> String {
-        String(name.map { $0 == "_" ? " " : $0 })
+    private static func escaped(_ text: String) -> String {
+        text.reduce(into: "") { text, letter in
+            if letter == "\\" || letter == "\"" { text += "\\" }
+            text += letter == "\n" ? "\\n" : String(letter)
+        }
     }
 }

@@ -1,3 +1,4 @@
+internal import LinuxCalls
 public import Report
 
 /// One second of a run: what the host said and what the generator did in it.
@@ -11,6 +12,8 @@ public struct SeriesRecord: Sendable {
     public var buckets: Int?
     /// What moved in this second, under the names of `conntrack -S`.
     public var counters: [(name: String, count: Int)] = []
+    /// Counters the host says something of, whether they moved or not.
+    private var saidCounters: Set<String> = []
     public var tableFullLines: Int?
     public var listenOverflows: Int?
     public var busyPercent: Int?
@@ -31,9 +34,11 @@ public struct SeriesRecord: Sendable {
         limit = sample.limit
         buckets = sample.buckets
         counters = sample.changes(since: old)
+        saidCounters = Set(
+            TrackerStatistics.columns.filter { sample.change($0, since: old) != nil })
         if let lines = sample.tableFullLines { tableFullLines = lines - (old.tableFullLines ?? 0) }
         listenOverflows = sample.listenOverflows(since: old)
-        busyPercent = sample.processor.busyPercent(since: old.processor)
+        busyPercent = sample.busyPercent(since: old)
         states = sample.states
     }
 
@@ -68,14 +73,19 @@ public struct SeriesRecord: Sendable {
     /// One line for a person: the host alone.
     public var tableLine: String { tableColumns + remarks }
 
-    private func moved(_ name: String) -> Int { counters.first { $0.name == name }?.count ?? 0 }
+    private func moved(_ name: String) -> String {
+        guard saidCounters.contains(name) else { return "-" }
+        return "\(counters.first { $0.name == name }?.count ?? 0)"
+    }
 
     private var tableColumns: String {
-        let share = limit.flatMap { $0 > 0 ? (count ?? 0) * 100 / $0 : nil }
+        let share = limit.flatMap { limit in
+            count.flatMap { limit > 0 ? $0 * 100 / limit : nil }
+        }
         let text = columns([
             ("\(second)", 6), (count.map { "\($0)" } ?? "-", 8), (limit.map { "\($0)" } ?? "-", 8),
-            (share.map { "\($0)%" } ?? "-", 4), ("\(moved("drop"))", 8),
-            ("\(moved("early_drop"))", 10), ("\(moved("invalid"))", 8),
+            (share.map { "\($0)%" } ?? "-", 4), (moved("drop"), 8),
+            (moved("early_drop"), 10), (moved("invalid"), 8),
             (busyPercent.map { "\($0)%" } ?? "-", 4),
         ])
         return String(text.dropFirst())
@@ -113,7 +123,7 @@ public struct SeriesRecord: Sendable {
                 json.key(name)
                 json.value(value)
             }
-            if count != nil {
+            if !saidCounters.isEmpty {
                 json.key("counters")
                 json.object { json in
                     for (name, count) in counters {

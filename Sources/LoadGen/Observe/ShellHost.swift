@@ -54,8 +54,8 @@ final class ShellHost: RemoteHost {
         // Half of the way there and back is as good a moment as any.
         var sample = HostSample(
             moment: before + (MonotonicClock.now() - before) / 2, count: count,
-            limit: answer["max"].flatMap { Int($0) } ?? 0,
-            buckets: answer["buckets"].flatMap { Int($0) } ?? 0, statistics: reading)
+            limit: answer["max"].flatMap { Int($0) },
+            buckets: answer["buckets"].flatMap { Int($0) }, statistics: reading)
         sample.sockets = SocketUse(text: answer["sockets"] ?? "")
         sample.listenOverflows = NetstatText.listenOverflows(in: answer["netstat"] ?? "")
         sample.processor = ProcessorUse(text: answer["processor"] ?? "")
@@ -97,6 +97,10 @@ final class ShellHost: RemoteHost {
                 throw .remote(
                     "ssh \(host) ended with code \(child.wait()); see that 'ssh \(host) true' works "
                         + "without a question")
+            }
+            guard !Interruption.isWaiting else {
+                overdue += 1
+                throw .interrupted
             }
             guard MonotonicClock.now() < deadline else {
                 overdue += 1

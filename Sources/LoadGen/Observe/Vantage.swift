@@ -9,6 +9,14 @@ public enum Vantage: Sendable, Hashable {
     /// What a node_exporter, or `ctlab observe --format openmetrics` behind one, says of its host.
     case metrics(url: String)
 
+    /// Whether the table is one of this machine.
+    public var isOnThisMachine: Bool {
+        switch self {
+        case .local, .namespace: true
+        case .ssh, .metrics: false
+        }
+    }
+
     /// How places are written, for messages.
     public static let forms = "local, netns:NAME, ssh:HOST or http://HOST:9100/metrics"
 

@@ -18,10 +18,9 @@ public struct AllowList: Sendable {
     public init(text: String, path: String) throws(AllowListError) {
         self.path = path
         var mistakes: [String] = []
-        for (index, line) in text.split(separator: "\n", omittingEmptySubsequences: false)
-            .enumerated()
-        {
-            let entry = line.prefix { $0 != "#" }.filter { !$0.isWhitespace }
+        let rows = text.split(omittingEmptySubsequences: false, whereSeparator: \.isNewline)
+        for (index, row) in rows.enumerated() {
+            let entry = row.prefix { $0 != "#" }.filter { !$0.isWhitespace }
             guard !entry.isEmpty else { continue }
             if let (family, address, length) = Address.parsePrefix(entry) {
                 prefixes.append((family, address, length))

@@ -85,14 +85,53 @@ public struct TargetGate: Sendable {
         }
         for index in 0..<pool.count {
             let address = pool.address(index)
-            try check(address.text(pool.family), pool.family, address, isOneOfMany: false)
+            do throws(TargetRefusal) {
+                try check(address.text(pool.family), pool.family, address, isOneOfMany: false)
+            } catch {
+                throw refusal(of: pool, from: index, error)
+            }
         }
         return LoadPermit(pool, claim(pool.first.text(pool.family), [pool], isRange: true))
+    }
+
+    /// The refusal of a range's first address that does not pass, with how far that goes.
+    private func refusal(
+        of pool: AddressPool, from start: Int, _ refusal: TargetRefusal
+    ) -> TargetRefusal {
+        guard pool.count > 1 else { return refusal }
+        let refused = (start..<pool.count).filter { index in
+            let address = pool.address(index)
+            return !passes(address.text(pool.family), pool.family, address)
+        }
+        guard let last = refused.last else { return refusal }
+        let ends =
+            "\(pool.address(start).text(pool.family)) to \(pool.address(last).text(pool.family))"
+        let isRun = refused.count == last - start + 1
+        return TargetRefusal(
+            description:
+                "\(refused.count) of the target's \(pool.count) addresses are not covered, "
+                + (isRun ? "\(ends): " : "among them \(ends): ") + refusal.description)
+    }
+
+    private func passes(_ host: String, _ family: Family, _ address: Address) -> Bool {
+        (try? check(host, family, address, isOneOfMany: false)) != nil
     }
 
     private func claim(_ host: String, _ pools: [AddressPool], isRange: Bool) -> LoadClaim {
         LoadClaim(
             host: host, pools: pools, isRange: isRange, named: named, allowFile: allowed.path)
+    }
+
+    /// Whether an address, or a prefix of as many as a target may have, that was named is it.
+    private static func covers(_ name: String, _ family: Family, _ address: Address) -> Bool {
+        if let (otherFamily, other, length) = Address.parsePrefix(name),
+            otherFamily.addressBits - length <= 16
+        {
+            let mask = Address.mask(prefix: length, otherFamily)
+            return otherFamily == family && address.masked(by: mask) == other.masked(by: mask)
+        }
+        guard let (otherFamily, other) = Address.parse(name) else { return false }
+        return AddressClass.unmapped(otherFamily, other) == (family, address)
     }
 
     private func check(
@@ -102,8 +141,7 @@ public struct TargetGate: Sendable {
         let text = address.text(family)
         let isNamed = named.contains { name in
             if name.lowercased() == host.lowercased() { return true }
-            guard let (otherFamily, other) = Address.parse(name) else { return false }
-            return AddressClass.unmapped(otherFamily, other) == (family, address)
+            return Self.covers(name, family, address)
         }
         let isListed = allowed.lists(host, family, address)
         let what =

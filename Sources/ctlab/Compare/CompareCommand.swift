@@ -151,6 +151,9 @@ struct CompareCommand: ParsableCommand {
         do throws(ProbeError) {
             return try sampler.first()
         } catch {
+            if case .interrupted = error {
+                throw Failure(code: .interrupted, text: "\(error)")
+            }
             throw Failure(
                 code: .environment, text: "the observed table is not to be read: \(error)")
         }

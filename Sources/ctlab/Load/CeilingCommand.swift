@@ -90,10 +90,13 @@ struct CeilingCommand: ParsableCommand {
         if case .held(_, let perSecond) = plan.workloads[0].model {
             plan.workloads[0].model = .held(count: start, startsPerSecond: perSecond)
         }
+        tellRemarks(on: whole)
         var probe = try generator.observation.probe()
         let interruption = try GeneratorOptions.interruption()
         var climb = CeilingClimb(
             CeilingSearch(start: start, most: most, resolution: resolution))
+        var passage = TablePassage(
+            of: generator.observation.place, before: try? probe?.sample())
         let result = try generator.run(
             plan, permit, command: "ceiling", processes: processes, tolerated: Self.tolerated,
             interruption: interruption
@@ -102,6 +105,7 @@ struct CeilingCommand: ParsableCommand {
             guard tick.lateWorkers == 0 else { return [] }
             let sample = try? probe?.sample()
             let known = climb.trials.count
+            passage.note(standing: tick.flows[0].standing, sample)
             let wishes = climb.note(tick.flows[0], sample)
             Self.tell(climb, known, tick, sample)
             return wishes
@@ -110,12 +114,13 @@ struct CeilingCommand: ParsableCommand {
             try Output.line("ceiling: at least \(climb.ceiling) connections")
             throw unfinished(result)
         }
-        guard climb.wasReached, let evidence = climb.evidence else {
-            try Output.line("ceiling: none up to \(climb.ceiling) connections")
-            return
+        if climb.wasReached, let evidence = climb.evidence {
+            try tell(climb.ceiling, "connections", evidence)
+            try complain(ofNothingIn: result)
+        } else {
+            try Output.line("ceiling: no limit up to \(climb.ceiling) connections")
         }
-        try tell(climb.ceiling, "connections", evidence)
-        try complain(ofNothingIn: result)
+        try complain(of: passage.detour(of: "connections stood"))
     }
 
     /// Health questions that may fail in a row: at the ceiling some do, until the climb goes back.
@@ -150,27 +155,50 @@ struct CeilingCommand: ParsableCommand {
     }
 
     private func climbDatagrams(_ plan: Plan, _ permit: LoadPermit) throws {
+        tellRemarks(on: plan)
         var probe = try generator.observation.probe()
         let interruption = try GeneratorOptions.interruption()
-        var climb = DatagramClimb(before: try? probe?.sample())
+        let before = try? probe?.sample()
+        var climb = DatagramClimb(before: before)
+        var passage = TablePassage(of: generator.observation.place, before: before)
+        var begun = 0
         let result = try generator.run(
             plan, permit, command: "ceiling", processes: 1, tolerated: Self.tolerated,
             interruption: interruption
         ) { tick in
             let sample = try? probe?.sample()
-            let table = sample.map { ", table \($0.count) of \($0.limit)" } ?? ""
-            Message.write("\(tick.seconds) s: \(tick.flows[0].started) flows begun\(table)")
+            Message.write(
+                "\(tick.seconds) s: \(tick.flows[0].started) flows begun\(Self.table(sample))")
+            // Those of the last second are not older than any timeout.
+            passage.note(standing: tick.flows[0].started - begun, sample)
+            begun = tick.flows[0].started
             return climb.note(tick.flows[0], sample)
         }
         // What was sent last may have been refused behind the last tick.
         _ = climb.note(result.flows[0], try? probe?.sample())
         guard let evidence = climb.evidence else {
-            try Output.line("ceiling: none up to \(result.flows[0].started) flows")
-            if result.flows[0].started < most { throw unfinished(result) }
+            guard result.flows[0].started >= most else {
+                try Output.line("ceiling: at least \(result.flows[0].started) flows")
+                throw unfinished(result)
+            }
+            try Output.line("ceiling: no limit up to \(result.flows[0].started) flows")
+            try complain(of: passage.detour(of: "flows began within a second"))
             return
         }
         try tell(evidence.standing, "flows", evidence)
         try complain(ofNothingIn: result)
+        try complain(of: passage.detour(of: "flows began within a second"))
+    }
+
+    // MARK: Before
+
+    /// A table of this machine that is watched is what the ceiling is looked for in; any other way
+    /// its own may give in unseen.
+    private func tellRemarks(on plan: Plan) {
+        generator.tellRemarks(on: plan)
+        let place = generator.observation.observe ?? "local"
+        guard Vantage(place)?.isOnThisMachine != true else { return }
+        if let remark = Preflight.ownTable(most) { Message.error(remark) }
     }
 
     // MARK: Telling
@@ -181,9 +209,14 @@ struct CeilingCommand: ParsableCommand {
         for trial in climb.trials.dropFirst(known) {
             let outcome =
                 trial.standing == trial.level ? "stood" : "did not stand: \(trial.standing) did"
-            let table = sample.map { ", table \($0.count) of \($0.limit)" } ?? ""
-            Message.write("\(tick.seconds) s: \(trial.level) connections \(outcome)\(table)")
+            Message.write(
+                "\(tick.seconds) s: \(trial.level) connections \(outcome)\(table(sample))")
         }
+    }
+
+    private static func table(_ sample: HostSample?) -> String {
+        guard let sample else { return "" }
+        return ", table \(sample.count)" + (sample.limit.map { " of \($0)" } ?? "")
     }
 
     private func tell(
@@ -199,6 +232,17 @@ struct CeilingCommand: ParsableCommand {
     private func complain(ofNothingIn result: LoadResult) throws(Failure) {
         let target = generator.targets.target
         if let failure = LoadTelling.fruitlessness(result.flows, at: target) { throw failure }
+    }
+
+    /// An answer that is not about the table watched is said to be none; who has named that table
+    /// gets an exit code as well.
+    private func complain(of detour: String?) throws(Failure) {
+        guard let detour else { return }
+        guard generator.observation.observe != nil else {
+            try Output.line("not the table's: \(detour)")
+            return
+        }
+        throw Failure(code: .failed, text: "this is not the table's ceiling: \(detour)")
     }
 
     /// Why there is no whole answer.

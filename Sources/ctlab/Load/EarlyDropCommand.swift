@@ -48,26 +48,31 @@ struct EarlyDropCommand: ParsableCommand {
             throw Failure(code: .usage, text: "--rate: found '\(rate)', expected at least 1/s")
         }
         let patience = try OptionValue.seconds("--at-most", atMost)
-        guard var probe = try generator.observation.probe() else {
-            throw Failure(
-                code: .environment, text: "no table to watch; name one: --observe netns:NAME")
-        }
+        var probe = try generator.observation.listingProbe(here: true)
         let interruption = try GeneratorOptions.interruption()
         let background = try Self.look(&probe).count
         for filling in EarlyDropTrial.Filling.allCases {
             try Self.waitUntilEmpty(&probe, background, patience, interruption)
             let sample = try Self.look(&probe)
-            let room = sample.limit - sample.count
-            guard sample.limit > 0, room > 0, room <= Self.largest else {
+            let limit = sample.limit ?? 0
+            let room = limit - sample.count
+            guard limit > 0, room > 0, room <= Self.largest else {
                 throw Failure(
                     code: .environment,
-                    text: "found a table of \(sample.count) entries, at most \(sample.limit), "
+                    text: "found a table of \(sample.count) entries, at most \(limit), "
                         + "expected one with room for 1 to \(Self.largest); in a lab: --set "
                         + "nf_conntrack_max=2000")
             }
             var trial = EarlyDropTrial(filling, room: room, newcomers: newcomers)
-            try carryOut(&trial, target, permit, perSecond, &probe, interruption)
+            var passage = TablePassage(of: generator.observation.place, before: sample)
+            let result = try carryOut(
+                &trial, &passage, target, permit, perSecond, &probe, interruption)
+            if let detour = passage.detour(of: "flows had begun") {
+                throw Failure(code: .failed, text: "the table was not filled: \(detour)")
+            }
             try Output.write(trial.lines.map { $0 + "\n" }.joined())
+            if trial.outcome == nil { try Output.line("  \(trial.progress)") }
+            if let failure = GeneratorOptions.incompleteness(result, "the trial") { throw failure }
             if trial.outcome == nil {
                 throw Failure(
                     code: .failed,
@@ -78,9 +83,10 @@ struct EarlyDropCommand: ParsableCommand {
     }
 
     private func carryOut(
-        _ trial: inout EarlyDropTrial, _ target: TargetPool, _ permit: LoadPermit,
-        _ perSecond: Double, _ probe: inout HostProbe, _ interruption: borrowing Interruption
-    ) throws {
+        _ trial: inout EarlyDropTrial, _ passage: inout TablePassage, _ target: TargetPool,
+        _ permit: LoadPermit, _ perSecond: Double, _ probe: inout HostProbe,
+        _ interruption: borrowing Interruption
+    ) throws -> LoadResult {
         let plan = try generator.bounded(
             trial.plan(
                 to: target, from: try generator.sourcePool(for: target), perSecond: perSecond))
@@ -88,23 +94,28 @@ struct EarlyDropCommand: ParsableCommand {
         // Sockets for datagrams are descriptors, too.
         let datagrams = plan.workloads[0]
         let sockets = datagrams.sourcePortCount * (datagrams.sources?.count ?? 1)
-        let processes = (trial.connections + sockets + each - 1) / each
-        let result = try generator.run(
-            plan, permit, command: "early-drop", processes: generator.processes ?? processes,
-            tolerated: 10,
+        let needed = (trial.connections + sockets + each - 1) / each
+        let processes = generator.processes ?? min(needed, LoadRun.mostProcesses)
+        generator.tellRemarks(on: plan)
+        var begun = 0
+        return try generator.run(
+            plan, permit, command: "early-drop", processes: processes, tolerated: 10,
             interruption: interruption
         ) { tick in
             // Nothing is judged by what was told before it.
             guard tick.lateWorkers == 0 else { return [] }
             let withStates = trial.wantsStates(tick.flows)
             let sample = try? probe.sample(withStates: withStates)
-            let table = sample.map { "table \($0.count) of \($0.limit), " } ?? ""
+            // Connections that stand, and datagrams of the last second, are sure to have entries.
+            passage.note(
+                standing: tick.flows[1].standing + tick.flows[0].started - begun, sample)
+            begun = tick.flows[0].started
+            let table = sample.map { "table \($0.count) of \($0.limit ?? 0), " } ?? ""
             Message.write(
                 "\(tick.seconds) s: \(table)\(tick.flows[0].started) unreplied flows begun, "
                     + "\(tick.flows[1].standing) connections stand")
             return trial.note(tick.flows, sample)
         }
-        if let failure = GeneratorOptions.incompleteness(result, "the trial") { throw failure }
     }
 
     /// Waits until nothing of an earlier trial is in the table.
@@ -114,7 +125,7 @@ struct EarlyDropCommand: ParsableCommand {
     ) throws(Failure) {
         let deadline = MonotonicClock.now() + UInt64(patience * 1e9)
         while try look(&probe).count > background + 10 {
-            if interruption.hasHappened {
+            if interruption.take() {
                 throw Failure(code: .interrupted, text: "interrupted; the result is partial")
             }
             guard MonotonicClock.now() < deadline else {
@@ -133,6 +144,9 @@ struct EarlyDropCommand: ParsableCommand {
             try probe.collect()
             return try probe.sample()
         } catch {
+            if case .interrupted = error {
+                throw Failure(code: .interrupted, text: "interrupted; the result is partial")
+            }
             throw Failure(code: .environment, text: "early-drop: \(error)")
         }
     }

@@ -58,8 +58,17 @@ struct GeneratorOptions: ParsableArguments {
         return pool
     }
 
-    /// The plan, within the bounds every run keeps.
+    /// The plan, within the bounds every run keeps, and on a machine that lets a process have a
+    /// connection.
     func bounded(_ plan: Plan) throws -> Plan {
+        let limit = descriptorLimit()
+        guard limit > LoadRun.spareDescriptors else {
+            throw Failure(
+                code: .environment,
+                text: "found a limit of \(limit) descriptors, expected more than "
+                    + "\(LoadRun.spareDescriptors), which a process needs for itself; raise it: "
+                    + "ulimit -n 1024")
+        }
         let breaches = LoadLimits().breaches(of: plan)
         guard breaches.isEmpty else {
             throw Failure(code: .usage, text: breaches.joined(separator: "\n"))
@@ -72,7 +81,15 @@ struct GeneratorOptions: ParsableArguments {
 
     /// How many processes `plan` takes, unless the options say so.
     func processCount(for plan: Plan) -> Int {
-        processes ?? LoadRun.processCount(for: plan, descriptorLimit: descriptorLimit())
+        let needed = LoadRun.processCount(for: plan, descriptorLimit: descriptorLimit())
+        return processes ?? min(needed, LoadRun.mostProcesses)
+    }
+
+    /// Says what may keep `plan` from being what it was meant to be.
+    func tellRemarks(on plan: Plan) {
+        let remarks = Preflight.remarks(
+            plan, processes: processes, descriptorLimit: descriptorLimit())
+        for line in remarks { Message.error(line) }
     }
 
     /// Carries `plan` out; failures speak in the name of `command`.

@@ -113,9 +113,7 @@ struct LoadCommand: ParsableCommand {
     mutating func run() throws {
         let (target, permit) = try generator.targets.approved()
         let plan = try scenario.map { try self.plan(ofScenario: $0, target) } ?? self.plan(target)
-        let remarks = Preflight.remarks(
-            plan, processes: generator.processes, descriptorLimit: generator.descriptorLimit())
-        for line in remarks { Message.error(line) }
+        generator.tellRemarks(on: plan)
         var telling = try LoadTelling(
             plan: plan, target: generator.targets.target, format: format,
             probe: try generator.observation.probe())
@@ -175,12 +173,21 @@ struct LoadCommand: ParsableCommand {
         workload.sourcePortCount = sourcePorts ?? 1
         workload.wantsAnswers = answers
         workload.datagramsPerFlow = datagrams ?? 1
-        workload.patience = UInt64(
-            try OptionValue.seconds("--patience", patience ?? "10s") * 1e9)
+        workload.patience = try patience(patience ?? "10s")
         workload.model = try model(workload.model, seconds)
         var plan = Plan(workloads: [workload], duration: UInt64(seconds * 1e9))
         plan.seed = seed ?? 1
         return try generator.bounded(plan)
+    }
+
+    /// Nanoseconds of `--patience`: with none every attempt would have failed as it began.
+    private func patience(_ text: String) throws -> UInt64 {
+        let seconds = try OptionValue.seconds("--patience", text)
+        guard seconds > 0 else {
+            throw Failure(
+                code: .usage, text: "--patience: found '\(text)', expected more than 0s")
+        }
+        return UInt64(seconds * 1e9)
     }
 
     private func model(_ standard: LoadModel, _ seconds: Double) throws -> LoadModel {

@@ -13,14 +13,19 @@ struct ObserveCommand: ParsableCommand {
             Prints the table's count and limit, and the counters that moved. --states adds the \
             entries per state every so many seconds; listing them removes expired entries, those \
             of other namespaces too. With --format openmetrics it prints one reading under \
-            node_exporter's names and ends: for a textfile collector.
+            node_exporter's names and ends: for its textfile collector, beside its own conntrack \
+            collector. Each series says its table, source="netns:ctlab-gw"; node_exporter's own \
+            have no source: node_nf_conntrack_entries{source=""}. What a host does not say is \
+            printed as '-', and left out of JSON and OpenMetrics. Ctrl-C ends it; before the end \
+            of --for with exit code 5.
 
             EXAMPLES
               sudo ctlab observe
               sudo ctlab observe netns:ctlab-gw --states 10
               ctlab observe ssh:root@gw.example
               ctlab observe http://gw.example:9100/metrics
-              sudo ctlab observe --format openmetrics > conntrack.prom
+              sudo ctlab observe netns:gw --format openmetrics > gw.tmp && \\
+                  mv gw.tmp /var/lib/prometheus/node-exporter/gw.prom
             """)
 
     enum Format: String, ExpressibleByArgument, CaseIterable { case text, jsonl, openmetrics }
@@ -57,6 +62,10 @@ struct ObserveCommand: ParsableCommand {
             throw Failure(
                 code: .usage, text: "observe: found '\(place)', expected \(Vantage.forms)")
         }
+        if states != nil, !ProcessOwner.isRoot {
+            throw Failure(
+                code: .environment, text: "--states: listing the table needs root; run with sudo")
+        }
         var probe: HostProbe
         do throws(ProbeError) {
             probe = try HostProbe.open(vantage)
@@ -65,7 +74,7 @@ struct ObserveCommand: ParsableCommand {
         }
         if format == .openmetrics {
             let sample = try see(&probe, withStates: states != nil)
-            try Output.write(OpenMetricsText(sample).exposition)
+            try Output.write(OpenMetricsText(sample, of: place).exposition)
             return
         }
         try watch(&probe)
@@ -83,7 +92,7 @@ struct ObserveCommand: ParsableCommand {
             second += 1
             let due = start + UInt64(second) * 1_000_000_000
             while MonotonicClock.now() < due {
-                if interruption.hasHappened { return }
+                if interruption.take() { return try end(interrupted: second - 1) }
                 MonotonicClock.sleep(until: min(due, MonotonicClock.now() + 50_000_000))
             }
             var record = SeriesRecord(second: second)
@@ -93,12 +102,20 @@ struct ObserveCommand: ParsableCommand {
                 record.add(sample, since: last)
                 last = sample
             } catch {
+                if case .interrupted = error { return try end(interrupted: second - 1) }
                 // One that is missing is said; the next one may be there again.
                 Message.error("second \(second): \(error)")
                 continue
             }
             guard try tell(record) else { return }
         }
+    }
+
+    /// An end by a signal is a good one, unless there was to be another.
+    private func end(interrupted watched: Int) throws(Failure) {
+        guard let seconds else { return }
+        throw Failure(
+            code: .interrupted, text: "interrupted; \(watched) of \(seconds) seconds were watched")
     }
 
     private func tell(_ record: SeriesRecord) throws(Failure) -> Bool {
@@ -112,6 +129,9 @@ struct ObserveCommand: ParsableCommand {
         do throws(ProbeError) {
             return try probe.sample(withStates: withStates)
         } catch {
+            if case .interrupted = error {
+                throw Failure(code: .interrupted, text: "\(error)")
+            }
             throw Failure(code: .environment, text: "\(error)")
         }
     }

@@ -38,6 +38,10 @@ struct SinkCommand: ParsableCommand {
         if tcp.isEmpty, udp.isEmpty {
             throw ValidationError("found neither --tcp nor --udp, expected a port")
         }
+        // A port of the system's choice would be another one for each address family.
+        for (option, ports) in [("--tcp", tcp), ("--udp", udp)] where ports.contains(0) {
+            throw ValidationError("\(option): found 0, expected a port from 1 to 65535")
+        }
     }
 
     mutating func run() throws {

@@ -11,7 +11,7 @@ struct TargetOptions: ParsableArguments {
 
     @Option(
         name: .customLong("i-may-load"),
-        help: "A host that is yours to load; loopback and labs need no naming.")
+        help: "A host or prefix that is yours to load; loopback and labs need no naming.")
     var iMayLoad: [String] = []
 
     @Option(help: "A list of hosts that are yours to load, one a line.")
@@ -121,7 +121,31 @@ struct ObserveOptions: ParsableArguments {
         }
     }
 
+    /// The table a command lists, which removes its expired entries.
+    ///
+    /// - Parameter here: Whether it has to be one of this machine.
+    func listingProbe(here: Bool) throws -> HostProbe {
+        let isHere = observe.flatMap { Vantage($0) }?.isOnThisMachine ?? true
+        if here, !isHere {
+            throw Failure(
+                code: .usage,
+                text: "--observe: found '\(observe ?? "")', expected local or netns:NAME: entries "
+                    + "are counted by state, which takes a table of this machine")
+        }
+        if isHere, observe != "none", !ProcessOwner.isRoot {
+            throw Failure(
+                code: .environment, text: "listing the table needs root; run with sudo")
+        }
+        if let probe = try probe() { return probe }
+        throw Failure(
+            code: .environment, text: "no table to watch; name one: --observe netns:NAME")
+    }
+
+    /// Whose table it is, for sentences.
+    var place: String { observe ?? "this namespace" }
+
     static func failure(_ error: ProbeError, _ vantage: Vantage) -> Failure {
+        if case .interrupted = error { return Failure(code: .interrupted, text: "\(error)") }
         guard case .call = error else { return Failure(code: .environment, text: "\(error)") }
         var remedy = "run with sudo"
         if error.isMissing {

@@ -56,18 +56,18 @@ struct TimeoutsCommand: ParsableCommand {
     mutating func run() throws {
         let (target, permit) = try generator.targets.approved()
         let patience = try OptionValue.seconds("--at-most", atMost)
-        guard var probe = try generator.observation.probe() else {
-            throw Failure(
-                code: .environment, text: "no table to watch; name one: --observe netns:NAME")
-        }
+        var probe = try generator.observation.listingProbe(here: false)
+        if let remark = Preflight.ownTable(flows) { Message.error(remark) }
         let interruption = try GeneratorOptions.interruption()
+        var missing: [String] = []
         for group in groups.isEmpty ? Group.allCases : groups {
             let plan = try plan(group, target)
-            let fit = try measure(plan, permit, &probe, patience, interruption, collects: true)
+            generator.tellRemarks(on: plan)
+            let (fit, obstacle) = try measure(
+                plan, permit, &probe, patience, interruption, collects: true)
             guard let fit else {
-                try Output.line(
-                    "\(group.rawValue): no timeout found within \(atMost); is the table watched the "
-                        + "one the flows pass?")
+                missing.append(group.rawValue)
+                guard try Output.line("\(group.rawValue): \(obstacle)") else { return }
                 continue
             }
             var line =
@@ -75,12 +75,17 @@ struct TimeoutsCommand: ParsableCommand {
                 + "\(fit.flows) flows"
             if lag {
                 let late = try measure(
-                    plan, permit, &probe, patience, interruption, collects: false)
+                    plan, permit, &probe, patience, interruption, collects: false
+                ).fit
                 line +=
                     late.map { "; the collector came \(Self.text($0.seconds - fit.seconds)) later" }
                     ?? "; the collector did not come within \(atMost)"
             }
             guard try Output.line(line) else { return }
+        }
+        guard missing.isEmpty else {
+            throw Failure(
+                code: .failed, text: "no timeout was found of \(missing.joined(separator: ", "))")
         }
     }
 
@@ -103,16 +108,25 @@ struct TimeoutsCommand: ParsableCommand {
         return try generator.bounded(Plan(workloads: [workload], duration: 1_100_000_000))
     }
 
-    /// Opens the group and watches it go.
+    /// Opens the group and watches it go; where nothing comes of it, says why.
     private func measure(
         _ plan: Plan, _ permit: LoadPermit, _ probe: inout HostProbe, _ patience: Double,
         _ interruption: borrowing Interruption, collects: Bool
-    ) throws -> DecayFit? {
-        let background = try look(&probe, collects: true)
+    ) throws -> (fit: DecayFit?, obstacle: String) {
+        let before = try look(&probe, collects: true)
+        let background = before.count
+        var passage = TablePassage(of: generator.observation.place, before: before)
         let result = try generator.run(
-            plan, permit, command: "timeouts", processes: 1, interruption: interruption
-        ) { _ in [] }
+            plan, permit, command: "timeouts", interruption: interruption
+        ) { tick in
+            let opened = tick.flows[0].completed + tick.flows[0].datagrams
+            passage.note(standing: opened, try? probe.sample())
+            return []
+        }
         if let failure = GeneratorOptions.incompleteness(result, "the estimate") { throw failure }
+        if let failure = LoadTelling.fruitlessness(result.flows, at: generator.targets.target) {
+            throw failure
+        }
         let start = Double(result.origin) / 1e9
         let done = result.flows[0]
         let ended = [
@@ -122,26 +136,37 @@ struct TimeoutsCommand: ParsableCommand {
         var points: [DecayFit.Point] = []
         while true {
             let now = Double(MonotonicClock.now()) / 1e9
-            let count = try look(&probe, collects: collects)
-            points.append(DecayFit.Point(seconds: now, count: count))
-            let isGone = count <= background + (done.started / 100)
-            if isGone, let fit = DecayFit(points: points, ended: ended, background: background) {
-                return fit
+            let sample = try look(&probe, collects: collects)
+            passage.note(standing: done.completed + done.datagrams, sample)
+            if let detour = passage.detour(of: "flows were opened and ended") {
+                return (nil, detour)
             }
-            if now - start > patience { return nil }
-            if interruption.hasHappened {
+            points.append(DecayFit.Point(seconds: now, count: sample.count))
+            let isGone = sample.count <= background + (done.started / 100)
+            if isGone, let fit = DecayFit(points: points, ended: ended, background: background) {
+                return (fit, "")
+            }
+            // Nobody will come back: what was not seen to go is not going to.
+            if isGone, points.count > 1 {
+                return (nil, "its entries were gone before the first look; the timeout is short")
+            }
+            if now - start > patience { return (nil, "no timeout found within \(atMost)") }
+            if interruption.take() {
                 throw Failure(code: .interrupted, text: "interrupted; the result is partial")
             }
             MonotonicClock.sleep(until: MonotonicClock.now() + 250_000_000)
         }
     }
 
-    /// How many entries there are; `collects` removes those that have expired first.
-    private func look(_ probe: inout HostProbe, collects: Bool) throws(Failure) -> Int {
+    /// Looks at the table; `collects` removes the entries that have expired first.
+    private func look(_ probe: inout HostProbe, collects: Bool) throws(Failure) -> HostSample {
         do throws(ProbeError) {
             if collects { try probe.collect() }
-            return try probe.sample().count
+            return try probe.sample()
         } catch {
+            if case .interrupted = error {
+                throw Failure(code: .interrupted, text: "interrupted; the result is partial")
+            }
             throw Failure(code: .environment, text: "timeouts: \(error)")
         }
     }
