@@ -88,6 +88,8 @@ extension FlowCounts {
         var change = self
         change.started -= old.started
         change.droppedStarts -= old.droppedStarts
+        change.usedUpStarts -= old.usedUpStarts
+        change.lookups = lookups.since(old.lookups)
         change.connected -= old.connected
         change.completed -= old.completed
         change.failed -= old.failed

@@ -36,9 +36,12 @@ public struct LimitEvidence: Sendable {
         flows.failures.filter(matches).reduce(0) { $0 + $1.count }
     }
 
+    /// Starts dropped for want of a connection slot.
+    private var slotless: Int { flows.droppedStarts - flows.usedUpStarts }
+
     /// Which limit it was: explicit errors first, then what the table says, then what is left.
     public var limit: LoadLimit {
-        if flows.droppedStarts > 0 || count(where: { $0.failure.isOutOfDescriptors }) > 0 {
+        if slotless > 0 || count(where: { $0.failure.isOutOfDescriptors }) > 0 {
             return .descriptors
         }
         if count(where: { $0.failure.isOutOfPorts }) > 0 { return .ports }
@@ -82,8 +85,8 @@ public struct LimitEvidence: Sendable {
                 "processors were busy \(after.processor.busyPercent(since: before.processor)) % of "
                     + "the time")
         }
-        if flows.droppedStarts > 0 {
-            lines.append("\(flows.droppedStarts) starts found no free descriptor")
+        if slotless > 0 {
+            lines.append("\(slotless) starts found no free descriptor")
         }
         for failure in flows.failures { lines.append("\(failure.count) × \(failure.text)") }
         if flows.retransmitted.contains(where: { $0 > 0 }) {

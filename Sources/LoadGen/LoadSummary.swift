@@ -30,12 +30,15 @@ public struct LoadSummary: Sendable {
         var lines = [""]
         for (index, workload) in plan.workloads.enumerated() {
             let flows = result.flows[index]
-            lines.append("\(workload.name): " + Self.outcome(flows, workload.transport))
+            lines.append("\(workload.name): " + Self.outcome(flows, workload))
             for failure in flows.failures.sorted(by: { $0.count > $1.count }) {
                 lines.append("  \(failure.count) × \(failure.text)")
             }
-            lines += remarks(flows)
+            lines += remarks(flows, workload)
             let latencies = result.latencies[index]
+            if latencies.lookup.totalCount > 0 {
+                lines.append("  lookup   " + Self.text(latencies.lookup))
+            }
             if latencies.connect.totalCount > 0 {
                 lines.append("  connect  " + Self.text(latencies.connect))
                 lines.append("  complete " + Self.text(latencies.complete))
@@ -73,11 +76,13 @@ public struct LoadSummary: Sendable {
         return isWhole ? nil : evidence
     }
 
-    private static func outcome(_ flows: FlowCounts, _ transport: Transport) -> String {
+    private static func outcome(_ flows: FlowCounts, _ workload: LoadWorkload) -> String {
         var parts = ["\(flows.started) started"]
-        if transport == .tcp {
+        if workload.transport == .tcp {
             parts.append("\(flows.connected) connected")
             parts.append("\(flows.completed) completed")
+        } else if workload.lookup != nil {
+            parts.append("\(flows.completed) answered in full")
         } else {
             parts.append("\(flows.datagrams) datagrams sent")
             parts.append("\(flows.answers) answers")
@@ -91,14 +96,27 @@ public struct LoadSummary: Sendable {
         return parts.joined(separator: ", ")
     }
 
-    private func remarks(_ flows: FlowCounts) -> [String] {
+    private func remarks(_ flows: FlowCounts, _ workload: LoadWorkload) -> [String] {
         var lines: [String] = []
+        let lookups = flows.lookups
+        if lookups.asked > 0 {
+            lines.append(
+                "  queries: asked \(lookups.asked) times, \(flows.datagrams) sent, \(flows.answers) "
+                    + "answers; \(lookups.answered) answered in full, \(lookups.partlyAnswered) by "
+                    + "one of two, \(lookups.unanswered) by none, \(lookups.lostAnswers) answers lost"
+            )
+        }
+        if flows.usedUpStarts > 0 {
+            lines.append(
+                "  \(flows.usedUpStarts) starts found none of the \(workload.tupleCount) five-tuples "
+                    + "free (--reuse \(workload.reuse.text)); more --source-ports or targets help")
+        }
         if flows.retransmitted.contains(where: { $0 > 0 }) {
             lines.append(
                 "  SYNs sent again: \(flows.retransmitted[0]) once, \(flows.retransmitted[1]) "
                     + "twice, \(flows.retransmitted[2]) more often")
         }
-        if flows.droppedStarts > 0 {
+        if flows.droppedStarts > flows.usedUpStarts {
             lines.append(
                 "  the schedule was not kept: no connection slot was free; more --processes help")
         } else if flows.largestLag > 100_000_000 {
@@ -149,6 +167,10 @@ public struct LoadSummary: Sendable {
                             Self.write(result.latencies[index].connect, to: &json)
                             json.key("complete_us")
                             Self.write(result.latencies[index].complete, to: &json)
+                            if workload.lookup != nil {
+                                json.key("lookup_us")
+                                Self.write(result.latencies[index].lookup, to: &json)
+                            }
                         }
                     }
                 }

@@ -35,6 +35,9 @@ public struct FlowCounts: Sendable, Codable, Hashable {
     /// Flows open now, and those of them that stand.
     public var active = 0
     public var standing = 0
+    /// Of the dropped starts: those for which no five-tuple was left.
+    public var usedUpStarts = 0
+    public var lookups = LookupCounts()
     /// Datagrams sent, and answers received.
     public var datagrams = 0
     public var answers = 0
@@ -74,6 +77,8 @@ public struct FlowCounts: Sendable, Codable, Hashable {
         var sum = left
         sum.started += right.started
         sum.droppedStarts += right.droppedStarts
+        sum.usedUpStarts += right.usedUpStarts
+        sum.lookups = sum.lookups + right.lookups
         sum.connected += right.connected
         sum.completed += right.completed
         sum.failed += right.failed
@@ -108,16 +113,19 @@ public struct Latencies: Sendable, Codable {
     public internal(set) var connect: Histogram<UInt32>
     /// Until the answer's last byte; without an exchange, until the connection stood.
     public internal(set) var complete: Histogram<UInt32>
+    /// Until the last answer of a lookup.
+    public internal(set) var lookup: Histogram<UInt32>
 
     public init() {
         connect = Histogram(highestTrackableValue: Self.longest)
         complete = Histogram(highestTrackableValue: Self.longest)
+        lookup = Histogram(highestTrackableValue: Self.longest)
     }
 
     // On the wire between processes: only what was recorded, as value and count in turn.
 
     private enum CodingKeys: String, CodingKey {
-        case connect, complete
+        case connect, complete, lookup
     }
 
     public init(from decoder: any Decoder) throws {
@@ -125,12 +133,14 @@ public struct Latencies: Sendable, Codable {
         let container = try decoder.container(keyedBy: CodingKeys.self)
         Self.fill(&connect, with: try container.decode([UInt64].self, forKey: .connect))
         Self.fill(&complete, with: try container.decode([UInt64].self, forKey: .complete))
+        Self.fill(&lookup, with: try container.decode([UInt64].self, forKey: .lookup))
     }
 
     public func encode(to encoder: any Encoder) throws {
         var container = encoder.container(keyedBy: CodingKeys.self)
         try container.encode(Self.numbers(connect), forKey: .connect)
         try container.encode(Self.numbers(complete), forKey: .complete)
+        try container.encode(Self.numbers(lookup), forKey: .lookup)
     }
 
     private static func numbers(_ histogram: Histogram<UInt32>) -> [UInt64] {
@@ -151,6 +161,7 @@ public struct Latencies: Sendable, Codable {
     mutating func add(_ other: Latencies) {
         connect.add(other.connect)
         complete.add(other.complete)
+        lookup.add(other.lookup)
     }
 }
 

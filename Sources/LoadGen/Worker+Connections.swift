@@ -7,6 +7,7 @@ extension Worker {
         let slot = event.slot
         switch phases[slot] {
         case .free: break
+        case .asking: receiveAnswers(slot, event)
         case .connecting:
             if event.hasFailed {
                 fail(slot, sockets.failure(of: slot) ?? .hungUp)
@@ -31,6 +32,7 @@ extension Worker {
         switch phases[slot] {
         case .holding: finish(slot)
         case .free: break
+        case .asking: repeatQueries(slot)
         case .connecting, .exchanging, .closing: fail(slot, .timedOut)
         }
     }
@@ -170,8 +172,10 @@ extension Worker {
     mutating func fail(_ slot: Int, _ failure: SocketFailure) {
         let lane = Int(owners[slot])
         lanes[lane].flows.failed += 1
-        lanes[lane].flows.add(failure, lanes[lane].destination(Int(peers[slot])))
-        if phases[slot] != .connecting { lanes[lane].flows.standing -= 1 }
+        let isAsking = phases[slot] == .asking
+        lanes[lane].flows.add(
+            failure, isAsking ? server(of: slot) : lanes[lane].destination(Int(peers[slot])))
+        if !isAsking, phases[slot] != .connecting { lanes[lane].flows.standing -= 1 }
         sockets.reset(slot)
         release(slot)
     }
@@ -197,7 +201,9 @@ extension Worker {
         for slot in phases.indices where phases[slot] != .free {
             let lane = Int(owners[slot])
             lanes[lane].flows.unfinished += 1
-            if phases[slot] != .connecting { lanes[lane].flows.standing -= 1 }
+            if phases[slot] != .asking, phases[slot] != .connecting {
+                lanes[lane].flows.standing -= 1
+            }
             sockets.reset(slot)
             release(slot)
         }
