@@ -20,8 +20,10 @@ public enum TupleReuse: Sendable, Codable, Hashable {
     }
 }
 
-/// When the five-tuples of a fan-out were used. They are used in turn, so that the one that comes
-/// next has rested longest: it is enough to know how many have not rested yet.
+/// When the five-tuples of a fan-out were used.
+///
+/// They are used in turn, so that the one that comes next has rested longest: it is enough to know
+/// how many have not rested yet.
 struct TupleRests {
     /// Nanoseconds within which uses count as one moment.
     private static let grain: UInt64 = 10_000_000

@@ -38,7 +38,9 @@ import Testing
         #expect(one.counted(one.workloads[0]).load.stages[0].to == 2000)
         #expect(one.counted(one.workloads[0]).load.shareOf == nil)
         let two = try ScenarioFile.parse(
-            Self.text("of: gw2, stages: [{ for: 9s, flows: 0%..30% }]", others: Self.second),
+            Self.text(
+                "model: closed, of: gw2, stages: [{ for: 9s, flows: 0%..30% }]", others: Self.second
+            ),
             file: "f.yaml"
         ).scenario
         #expect(two.workloads[0].load.shareOf == "gw2")

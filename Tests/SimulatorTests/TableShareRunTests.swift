@@ -29,7 +29,9 @@ import Testing
         return run
     }
 
-    private func peak(_ run: consuming Run) -> UInt64 { UInt64(run.summary(scenarioHash: "0").nodes[0].peak) }
+    private func peak(_ run: consuming Run) -> Int {
+        Int(run.summary(scenarioHash: "0").nodes[0].peak)
+    }
 
     @Test("a share of a table is so many entries of its maximum when the workload starts")
     func holdsTheShare() throws {

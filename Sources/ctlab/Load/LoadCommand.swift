@@ -258,6 +258,7 @@ struct LoadCommand: ParsableCommand {
             return .held(count: wanted ?? count, startsPerSecond: ramp?.to ?? startsPerSecond)
         case .open(var model):
             if let flows {
+                _ = try FlowsOption("--flows", flows)
                 throw Failure(
                     code: .usage,
                     text: "--flows: found \(flows), expected it with --quick hold only")
