@@ -79,7 +79,19 @@ internal import Wire
     /// - Parameter failed: Told of each datagram that was not sent, by its place in the batch.
     /// - Returns: How many were sent.
     public mutating func flush(by socket: Int, _ failed: (Int, SocketFailure) -> Void) -> Int {
-        let raw = descriptors[socket]
+        flush(through: descriptors[socket], failed)
+    }
+
+    /// As above, by the datagram socket in `slot` of `sockets`.
+    public mutating func flush(
+        by slot: Int, of sockets: borrowing SocketTable, _ failed: (Int, SocketFailure) -> Void
+    ) -> Int {
+        flush(through: sockets.descriptor(slot), failed)
+    }
+
+    private mutating func flush(
+        through raw: Int32, _ failed: (Int, SocketFailure) -> Void
+    ) -> Int {
         var place: Int32 = 0
         var sent = 0
         let end = unsafe ctlab_batch_count(batch)

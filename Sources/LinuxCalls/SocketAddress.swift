@@ -87,6 +87,8 @@ public struct SocketFailure: Error, Sendable, Hashable, Codable, BitwiseCopyable
 
     /// An attempt that nobody answered in time.
     public static let timedOut = SocketFailure(.connect, ETIMEDOUT)
+    /// A question that nobody answered in time.
+    public static let unanswered = SocketFailure(.receive, ETIMEDOUT)
     /// A peer that hung up before its turn.
     public static let hungUp = SocketFailure(.receive, ECONNRESET)
 }

@@ -20,7 +20,7 @@ public struct Readiness: Sendable, BitwiseCopyable {
     public var hasEnded: Bool { events & (CTLAB_ENDED | CTLAB_HUNG_UP) != 0 }
 }
 
-/// Stream sockets by slot, and the epoll they are watched with; all closed with this value.
+/// Sockets by slot, and the epoll they are watched with; all closed with this value.
 public struct SocketTable: ~Copyable {
     /// How much one `receive` takes at most.
     public static let receiveByteCount = 16 << 10
@@ -82,6 +82,31 @@ public struct SocketTable: ~Copyable {
         }
         descriptors[slot] = raw
     }
+
+    /// Puts a datagram socket into `slot` that talks to `peer` alone, from a port of its own.
+    ///
+    /// - Parameter source: Where it comes from; `nil` leaves the address to the system.
+    public mutating func connectDatagrams(
+        _ slot: Int, to peer: SocketAddress, from source: SocketAddress?
+    ) throws(SocketFailure) {
+        precondition(descriptors[slot] < 0, "slot \(slot) is taken")
+        let raw = try socketCall(.socket) { ctlab_datagram_socket(Int32(peer.family.rawValue)) }
+        do throws(SocketFailure) {
+            if let source {
+                var name = source.endpoint
+                _ = try socketCall(.bind) { unsafe ctlab_bind(raw, &name) }
+            }
+            var name = peer.endpoint
+            _ = try socketCall(.connect) { unsafe ctlab_connect(raw, &name) }
+            try watch(raw, as: slot, CTLAB_READABLE)
+        } catch {
+            _ = Glibc.close(raw)
+            throw error
+        }
+        descriptors[slot] = raw
+    }
+
+    func descriptor(_ slot: Int) -> Int32 { descriptors[slot] }
 
     /// Puts a listener into `slot`.
     ///

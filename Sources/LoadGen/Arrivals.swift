@@ -65,6 +65,17 @@ public struct Arrivals: Sendable, Codable, Hashable {
         return sum
     }
 
+    /// Seconds until `count` arrivals have come on average; all there are, if those are fewer.
+    func seconds(untilArrivals count: Double) -> Double {
+        var (sum, left) = (0.0, count)
+        for stage in stages {
+            guard stage.mass < left else { return sum + stage.time(of: left) }
+            left -= stage.mass
+            sum += stage.seconds
+        }
+        return sum
+    }
+
     func divided(by parts: Int) -> Arrivals {
         var arrivals = self
         for index in arrivals.stages.indices {

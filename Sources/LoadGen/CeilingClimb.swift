@@ -89,6 +89,8 @@ extension FlowCounts {
         change.started -= old.started
         change.droppedStarts -= old.droppedStarts
         change.startsWithoutSlot -= old.startsWithoutSlot
+        change.usedUpStarts -= old.usedUpStarts
+        change.lookups = lookups.since(old.lookups)
         change.connected -= old.connected
         change.completed -= old.completed
         change.failed -= old.failed

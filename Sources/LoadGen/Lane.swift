@@ -19,12 +19,15 @@ struct Lane {
     private var dice: LoadDice
     /// Of a population.
     private var stages: [Arrivals.Stage] = []
+    /// Of a fan-out: which five-tuples may be used again.
+    var tuples: TupleRests
     private let gap: UInt64
     private let origin: UInt64
 
     init(_ workload: LoadWorkload, seed: UInt64, origin: UInt64) {
         self.workload = workload
         self.origin = origin
+        tuples = TupleRests(workload.reuse, tupleCount: workload.tupleCount)
         dice = LoadDice(seed: seed ^ 0x5DEE_CE66)
         // An abandoned connection needs an answer: it proves that nothing is left to be sent again.
         let answer = max(workload.responseByteCount, workload.ending == .abandon ? 1 : 0)
@@ -33,12 +36,12 @@ struct Lane {
             ending: workload.ending, endsAtOnce: workload.hold == .none,
             requestByteCount: UInt32(clamping: workload.requestByteCount),
             responseByteCount: UInt32(clamping: answer))
-        if workload.transport == .udp {
+        if workload.isFanout {
             let padding = max(0, workload.requestByteCount - Instruction.mark.count)
             outgoing =
                 (workload.wantsAnswers ? Instruction.mark : [0, 0, 0, 0])
                 + Array(repeating: 0, count: min(padding, DatagramTable.datagramByteCount - 4))
-        } else if workload.needsSink {
+        } else if workload.talksToSink {
             outgoing = instruction.bytes + Array(repeating: 0, count: workload.requestByteCount)
         } else {
             outgoing = []

@@ -30,11 +30,11 @@ public struct LoadSummary: Sendable {
         var lines = [""]
         for (index, workload) in plan.workloads.enumerated() {
             let flows = result.flows[index]
-            lines.append("\(workload.name): " + Self.outcome(flows, workload.transport))
+            lines.append("\(workload.name): " + Self.outcome(flows, workload))
             for failure in flows.failures.sorted(by: { $0.count > $1.count }) {
                 lines.append("  \(failure.count) × \(failure.text)")
             }
-            lines += remarks(flows)
+            lines += remarks(flows, workload)
             lines += Self.lines(result.latencies[index])
         }
         for (index, seconds) in result.lateSeconds.enumerated() where seconds > 0 {
@@ -76,11 +76,13 @@ public struct LoadSummary: Sendable {
         return isWhole ? nil : evidence
     }
 
-    private static func outcome(_ flows: FlowCounts, _ transport: Transport) -> String {
+    private static func outcome(_ flows: FlowCounts, _ workload: LoadWorkload) -> String {
         var parts = ["\(flows.started) started"]
-        if transport == .tcp {
+        if workload.transport == .tcp {
             parts.append("\(flows.connected) connected")
             parts.append("\(flows.completed) completed")
+        } else if workload.lookup != nil {
+            parts.append("\(flows.completed) answered in full")
         } else {
             parts.append("\(flows.datagrams) datagrams sent")
             parts.append("\(flows.answers) answers")
@@ -95,8 +97,21 @@ public struct LoadSummary: Sendable {
         return parts.joined(separator: ", ")
     }
 
-    private func remarks(_ flows: FlowCounts) -> [String] {
+    private func remarks(_ flows: FlowCounts, _ workload: LoadWorkload) -> [String] {
         var lines: [String] = []
+        let lookups = flows.lookups
+        if lookups.asked > 0 {
+            lines.append(
+                "  queries: asked \(lookups.asked) times, \(flows.datagrams) sent, \(flows.answers) "
+                    + "answers; \(lookups.answered) answered in full, \(lookups.partlyAnswered) by "
+                    + "one of two, \(lookups.unanswered) by none, \(lookups.lostAnswers) answers lost"
+            )
+        }
+        if flows.usedUpStarts > 0 {
+            lines.append(
+                "  \(flows.usedUpStarts) starts found none of the \(workload.tupleCount) five-tuples "
+                    + "free (--reuse \(workload.reuse.text)); more --source-ports or targets help")
+        }
         if flows.retransmitted.contains(where: { $0 > 0 }) {
             lines.append(
                 "  SYNs sent again: \(flows.retransmitted[0]) once, \(flows.retransmitted[1]) "
@@ -107,7 +122,7 @@ public struct LoadSummary: Sendable {
                 "  the schedule was not kept: no connection slot was free for "
                     + "\(flows.startsWithoutSlot) starts; more --processes help")
         }
-        let cut = flows.droppedStarts - flows.startsWithoutSlot
+        let cut = flows.droppedStarts - flows.startsWithoutSlot - flows.usedUpStarts
         if cut > 0 {
             lines.append(
                 result.wasInterrupted || result.healthFailure != nil
@@ -127,6 +142,7 @@ public struct LoadSummary: Sendable {
     private static func lines(_ latencies: Latencies) -> [String] {
         var lines: [String] = []
         for (title, histogram) in [
+            ("lookup   (of \(latencies.lookup.totalCount) answered) ", latencies.lookup),
             ("connect  (of \(latencies.connect.totalCount) that stood) ", latencies.connect),
             ("complete (of \(latencies.complete.totalCount) answered) ", latencies.complete),
             ("gave up  (on \(latencies.gaveUp.totalCount) flows) after ", latencies.gaveUp),
@@ -199,6 +215,10 @@ public struct LoadSummary: Sendable {
                             Self.write(result.latencies[index].gaveUp, to: &json)
                             json.key("attempts_us")
                             Self.writeAll(result.latencies[index], to: &json)
+                            if workload.lookup != nil {
+                                json.key("lookup_us")
+                                Self.write(result.latencies[index].lookup, to: &json)
+                            }
                         }
                     }
                 }

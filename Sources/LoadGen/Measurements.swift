@@ -39,6 +39,9 @@ public struct FlowCounts: Sendable, Codable, Hashable {
     /// Flows open now, and those of them that stand.
     public var active = 0
     public var standing = 0
+    /// Of the dropped starts: those for which no five-tuple was left.
+    public var usedUpStarts = 0
+    public var lookups = LookupCounts()
     /// Datagrams sent, and answers received.
     public var datagrams = 0
     public var answers = 0
@@ -80,6 +83,8 @@ public struct FlowCounts: Sendable, Codable, Hashable {
         sum.started += right.started
         sum.droppedStarts += right.droppedStarts
         sum.startsWithoutSlot += right.startsWithoutSlot
+        sum.usedUpStarts += right.usedUpStarts
+        sum.lookups = sum.lookups + right.lookups
         sum.connected += right.connected
         sum.completed += right.completed
         sum.failed += right.failed
@@ -119,17 +124,20 @@ public struct Latencies: Sendable, Codable {
     public internal(set) var complete: Histogram<UInt32>
     /// Of flows that failed or were cut off before that: how long they had waited until then.
     public internal(set) var gaveUp: Histogram<UInt32>
+    /// Until the last answer of a lookup.
+    public internal(set) var lookup: Histogram<UInt32>
 
     public init() {
         connect = Histogram(highestTrackableValue: Self.longest)
         complete = Histogram(highestTrackableValue: Self.longest)
         gaveUp = Histogram(highestTrackableValue: Self.longest)
+        lookup = Histogram(highestTrackableValue: Self.longest)
     }
 
     // On the wire between processes: only what was recorded, as value and count in turn.
 
     private enum CodingKeys: String, CodingKey {
-        case connect, complete, gaveUp
+        case connect, complete, gaveUp, lookup
     }
 
     public init(from decoder: any Decoder) throws {
@@ -138,6 +146,7 @@ public struct Latencies: Sendable, Codable {
         Self.fill(&connect, with: try container.decode([UInt64].self, forKey: .connect))
         Self.fill(&complete, with: try container.decode([UInt64].self, forKey: .complete))
         Self.fill(&gaveUp, with: try container.decode([UInt64].self, forKey: .gaveUp))
+        Self.fill(&lookup, with: try container.decode([UInt64].self, forKey: .lookup))
     }
 
     public func encode(to encoder: any Encoder) throws {
@@ -145,6 +154,7 @@ public struct Latencies: Sendable, Codable {
         try container.encode(Self.numbers(connect), forKey: .connect)
         try container.encode(Self.numbers(complete), forKey: .complete)
         try container.encode(Self.numbers(gaveUp), forKey: .gaveUp)
+        try container.encode(Self.numbers(lookup), forKey: .lookup)
     }
 
     private static func numbers(_ histogram: Histogram<UInt32>) -> [UInt64] {
@@ -166,6 +176,7 @@ public struct Latencies: Sendable, Codable {
         connect.add(other.connect)
         complete.add(other.complete)
         gaveUp.add(other.gaveUp)
+        lookup.add(other.lookup)
     }
 
     /// Forgets what was recorded.
@@ -173,6 +184,7 @@ public struct Latencies: Sendable, Codable {
         connect.reset()
         complete.reset()
         gaveUp.reset()
+        lookup.reset()
     }
 }
 

@@ -110,6 +110,10 @@ public struct LoadWorkload: Sendable, Codable, Hashable {
     public var datagramsPerFlow = 1
     /// Whether the far end is asked to answer datagrams.
     public var wantsAnswers = false
+    /// A name is looked up before each flow; with UDP, that is all of it.
+    public var lookup: Lookup?
+    /// Of datagrams: what becomes of new flows once every five-tuple was used.
+    public var reuse = TupleReuse.cycle
     /// Flows a population begins a second at most, whatever its stages ask for.
     public var populationStartsPerSecond = 50_000.0
     /// Nanoseconds after which an attempt, or an answer, counts as failed.
@@ -122,8 +126,21 @@ public struct LoadWorkload: Sendable, Codable, Hashable {
         self.target = target
     }
 
+    /// Whether it is datagrams alone, from sockets that its flows share.
+    public var isFanout: Bool { transport == .udp && lookup == nil }
+
+    /// Of a fan-out: how many flows can differ, source addresses × source ports × destinations.
+    public var tupleCount: Int {
+        (sources?.count ?? 1) * max(1, sourcePortCount) * target.count
+    }
+
     /// Whether the far end has to be `ctlab sink`.
     public var needsSink: Bool {
+        lookup != nil || talksToSink
+    }
+
+    /// Whether the flows themselves, lookups aside, speak the sink's language.
+    var talksToSink: Bool {
         transport == .udp
             ? wantsAnswers
             : requestByteCount > 0 || responseByteCount > 0 || ending == .serverFIN
@@ -143,12 +160,15 @@ public struct Plan: Sendable, Codable, Hashable {
     public init(workloads: [LoadWorkload], duration: UInt64) {
         self.workloads = workloads
         self.duration = duration
+        // Lookups that are answered late, or never, are what is looked for.
+        let longest = workloads.compactMap(\.lookup?.longest).max() ?? 0
+        if longest > 0 { grace = max(grace, longest + 1_000_000_000) }
     }
 
-    /// Flows that are open at the same time, as far as that can be known beforehand; TCP alone,
-    /// which needs a descriptor each.
+    /// Flows that are open at the same time, as far as that can be known beforehand; those alone
+    /// that need a descriptor each.
     public var expectedFlows: Int {
-        workloads.filter { $0.transport == .tcp }.reduce(0) { sum, workload in
+        workloads.filter { !$0.isFanout }.reduce(0) { sum, workload in
             switch workload.model {
             case .held(let count, _): return sum + count
             case .population(let stages): return sum + Self.peak(stages)
@@ -160,11 +180,13 @@ public struct Plan: Sendable, Codable, Hashable {
         }
     }
 
-    /// Flows of open TCP workloads under way at the same time if none of them is answered.
+    /// Flows of open workloads under way at the same time if none of them is answered; those alone
+    /// that need a descriptor each.
     public var unansweredFlows: Int {
-        workloads.filter { $0.transport == .tcp }.reduce(0) { sum, workload in
+        workloads.filter { !$0.isFanout }.reduce(0) { sum, workload in
             guard case .open(let arrivals) = workload.model else { return sum }
-            let seconds = workload.hold.meanSeconds + Double(workload.patience) / 1e9 + 1
+            let wait = max(workload.patience, workload.lookup?.longest ?? 0)
+            let seconds = workload.hold.meanSeconds + Double(wait) / 1e9 + 1
             return sum + Int(min(arrivals.peakPerSecond * seconds, 1e9).rounded(.up))
         }
     }

@@ -85,22 +85,35 @@ public enum Preflight {
             + "raise the limit: ulimit -n"
     }
 
-    /// Whether datagrams of new flows will be those of old ones: a flow is a pair of ends.
+    /// Whether five-tuples will be used a second time, and what becomes of it: a flow is a pair of
+    /// ends.
     private static func repetition(_ workload: LoadWorkload, _ duration: UInt64) -> String? {
-        guard workload.transport == .udp, case .open(let arrivals) = workload.model else {
-            return nil
-        }
+        guard workload.isFanout, case .open(let arrivals) = workload.model else { return nil }
+        let different = workload.tupleCount
+        let seconds = Double(duration) / 1e9
+        let planned = arrivals.arrivals(within: seconds)
         let sources = workload.sources?.count ?? 1
-        let ports = max(1, workload.sourcePortCount)
-        let different = sources * ports * workload.target.count
-        let planned = arrivals.arrivals(within: Double(duration) / 1e9)
-        guard planned > Double(different) else { return nil }
-        let enough = Int((planned / Double(sources * workload.target.count)).rounded(.up))
+        var wanted = planned
+        var outcome = ""
+        switch workload.reuse {
+        case .cycle: break
+        case .never:
+            let end = arrivals.seconds(untilArrivals: Double(different))
+            outcome = "the rest is dropped, from second \(Int(end)) on"
+        case .after(let rest):
+            wanted = min(planned, arrivals.peakPerSecond * rest)
+            outcome =
+                "each rests \(rest) s, in which up to \(Int(wanted)) begin; those that find none "
+                + "rested are dropped"
+        }
+        guard wanted > Double(different) else { return nil }
+        let enough = Int((wanted / Double(sources * workload.target.count)).rounded(.up))
         return
             "\(workload.name): about \(Int(planned)) flows are planned, of which \(different) can "
-            + "differ (source addresses \(sources) × source ports \(ports) × destinations "
-            + "\(workload.target.count)); give --target a range, such as ADDRESS/24:9000-9099, or "
-            + "--quick fanout --source-ports \(enough)"
+            + "differ (source addresses \(sources) × source ports \(max(1, workload.sourcePortCount)) "
+            + "× destinations \(workload.target.count)); " + (outcome.isEmpty ? "" : outcome + "; ")
+            + "give --target a range, such as ADDRESS/24:9000-9099, or --quick fanout --source-ports "
+            + "\(enough)"
     }
 
     /// Whether source ports will do.

@@ -11,6 +11,8 @@ public enum QuickProfile: String, Sendable, CaseIterable {
     case request
     /// Datagrams, each a new flow, from one socket.
     case fanout
+    /// Lookups of names: A and AAAA from one socket, and the wait for both answers.
+    case resolver
 
     /// The workload, as it is without options.
     public func workload(_ target: TargetPool) -> LoadWorkload {
@@ -40,7 +42,31 @@ public enum QuickProfile: String, Sendable, CaseIterable {
         case .fanout:
             return LoadWorkload(
                 name: rawValue, transport: .udp, model: open(10_000, .uniform), target: target)
+        case .resolver:
+            var workload = LoadWorkload(
+                name: rawValue, transport: .udp, model: open(100, .poisson), target: target)
+            workload.lookup = Lookup()
+            return workload
         }
+    }
+
+    /// What holds `count` connections to `target` while a profile runs on top of them.
+    public static func background(_ count: Int, _ target: TargetPool) -> LoadWorkload {
+        var workload = LoadWorkload(
+            name: "background", transport: .tcp,
+            model: .held(count: count, startsPerSecond: backgroundStartsPerSecond), target: target)
+        workload.hold = .forever
+        // Ended together, they leave no entry and no port taken for long.
+        workload.ending = .reset
+        return workload
+    }
+
+    /// Connections of a background made a second.
+    private static let backgroundStartsPerSecond = 5000.0
+
+    /// Seconds until a background of `count` connections should stand.
+    public static func secondsToStand(_ count: Int) -> Double {
+        (Double(count) / backgroundStartsPerSecond).rounded(.up) + 1
     }
 }
 

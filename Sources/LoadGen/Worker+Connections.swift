@@ -7,6 +7,7 @@ extension Worker {
         let slot = event.slot
         switch phases[slot] {
         case .free: break
+        case .asking: receiveAnswers(slot, event)
         case .connecting:
             if event.hasFailed {
                 fail(slot, sockets.failure(of: slot) ?? .hungUp)
@@ -31,6 +32,7 @@ extension Worker {
         switch phases[slot] {
         case .holding: finish(slot)
         case .free: break
+        case .asking: repeatQueries(slot)
         case .connecting, .exchanging, .closing: fail(slot, .timedOut)
         }
     }
@@ -170,16 +172,18 @@ extension Worker {
     mutating func fail(_ slot: Int, _ failure: SocketFailure) {
         let lane = Int(owners[slot])
         lanes[lane].flows.failed += 1
-        lanes[lane].flows.add(failure, lanes[lane].destination(Int(peers[slot])))
+        let isAsking = phases[slot] == .asking
+        lanes[lane].flows.add(
+            failure, isAsking ? server(of: slot) : lanes[lane].destination(Int(peers[slot])))
         noteGivenUp(slot, at: MonotonicClock.now())
-        if phases[slot] != .connecting { lanes[lane].flows.standing -= 1 }
+        if !isAsking, phases[slot] != .connecting { lanes[lane].flows.standing -= 1 }
         sockets.reset(slot)
         release(slot)
     }
 
     /// Notes how long a flow has waited that is given up before its answer came.
     mutating func noteGivenUp(_ slot: Int, at now: UInt64) {
-        guard [.connecting, .exchanging].contains(phases[slot]) else { return }
+        guard [.asking, .connecting, .exchanging].contains(phases[slot]) else { return }
         let lane = Int(owners[slot])
         _ = lanes[lane].latencies.gaveUp.record(
             Latencies.microseconds(from: scheduled[slot], to: now))
@@ -210,7 +214,9 @@ extension Worker {
             let lane = Int(owners[slot])
             lanes[lane].flows.unfinished += 1
             noteGivenUp(slot, at: now)
-            if phases[slot] != .connecting { lanes[lane].flows.standing -= 1 }
+            if phases[slot] != .asking, phases[slot] != .connecting {
+                lanes[lane].flows.standing -= 1
+            }
             sockets.reset(slot)
             release(slot)
         }

@@ -32,6 +32,13 @@ extension Worker {
         var budget = Self.datagramFlowsPerTurn
         var socket = sockets.lowerBound
         while budget > 0, lanes[lane].isDue(at: now) {
+            budget -= 1
+            guard lanes[lane].tuples.take(at: now) else {
+                lanes[lane].flows.droppedStarts += 1
+                lanes[lane].flows.usedUpStarts += 1
+                lanes[lane].advance(now: now)
+                continue
+            }
             let due = lanes[lane].nextStart ?? now
             let index = lanes[lane].index
             let turn = sockets.lowerBound + index / destinations % sockets.count
@@ -48,7 +55,6 @@ extension Worker {
             lanes[lane].flows.started += 1
             lanes[lane].flows.largestLag = max(lanes[lane].flows.largestLag, now - due)
             lanes[lane].advance(now: now)
-            budget -= 1
         }
         if datagrams.pendingCount > 0 { flush(socket, lane) }
     }

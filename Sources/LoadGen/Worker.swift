@@ -13,7 +13,7 @@ internal import Wire
 /// One process's share of a plan, carried out.
 public struct Worker: ~Copyable {
     enum Phase: UInt8 {
-        case free, connecting, exchanging, holding, closing
+        case free, asking, connecting, exchanging, holding, closing
     }
 
     /// Flows begun in one turn at most, so that those that stand are looked after in between.
@@ -42,6 +42,7 @@ public struct Worker: ~Copyable {
     var remaining: [Int32]
     var unsent: [Int32]
     var peers: [Int32]
+    var lookups: [LookupProgress]
     private var isStopping = false
     private let processorBefore: ProcessorTime
 
@@ -63,7 +64,7 @@ public struct Worker: ~Copyable {
         var ranges: [Range<Int>] = []
         for workload in plan.workloads {
             let first = datagrams.count
-            if workload.transport == .udp {
+            if workload.isFanout {
                 try Self.bind(workload, in: &datagrams)
             }
             ranges.append(first..<datagrams.count)
@@ -83,6 +84,7 @@ public struct Worker: ~Copyable {
         remaining = Array(repeating: 0, count: slotCount)
         unsent = Array(repeating: 0, count: slotCount)
         peers = Array(repeating: 0, count: slotCount)
+        lookups = Array(repeating: LookupProgress(), count: slotCount)
         processorBefore = ProcessorTime.now()
     }
 
@@ -171,7 +173,7 @@ public struct Worker: ~Copyable {
 
     private mutating func start(_ now: UInt64) {
         for lane in lanes.indices {
-            if lanes[lane].workload.transport == .udp {
+            if lanes[lane].workload.isFanout {
                 sendDatagrams(lane, now)
                 continue
             }
@@ -195,27 +197,38 @@ public struct Worker: ~Copyable {
         }
         let index = lanes[lane].index
         lanes[lane].index += 1
+        lanes[lane].flows.started += 1
+        lanes[lane].flows.active += 1
+        owners[slot] = UInt8(truncatingIfNeeded: lane)
+        scheduled[slot] = due
+        peers[slot] = Int32(truncatingIfNeeded: index)
+        if let lookup = lanes[lane].workload.lookup {
+            lookUp(slot, lookup)
+        } else {
+            connect(slot)
+        }
+    }
+
+    /// Connects the flow in `slot`.
+    mutating func connect(_ slot: Int) {
+        let lane = Int(owners[slot])
+        let index = Int(peers[slot])
         let peer = lanes[lane].destination(index)
         let source = lanes[lane].source(index)
-        lanes[lane].flows.started += 1
         let moment = MonotonicClock.now()
         do throws(SocketFailure) {
             try sockets.connect(slot, to: peer, from: source)
         } catch {
-            free.append(Int32(truncatingIfNeeded: slot))
             lanes[lane].flows.failed += 1
             let isLocal = error.call == .bind
             lanes[lane].flows.add(error, isLocal ? source ?? peer : peer)
             _ = lanes[lane].latencies.gaveUp.record(
-                Latencies.microseconds(from: due, to: MonotonicClock.now()))
+                Latencies.microseconds(from: scheduled[slot], to: MonotonicClock.now()))
+            release(slot)
             return
         }
         phases[slot] = .connecting
-        owners[slot] = UInt8(truncatingIfNeeded: lane)
-        scheduled[slot] = due
         begun[slot] = moment
-        peers[slot] = Int32(truncatingIfNeeded: index)
-        lanes[lane].flows.active += 1
         wheel.set(slot, for: moment + lanes[lane].workload.patience)
     }
 
@@ -264,7 +277,7 @@ public struct Worker: ~Copyable {
     /// anything, then those that stand.
     private mutating func letGo(_ lane: Int) {
         let now = MonotonicClock.now()
-        for phase in [Phase.connecting, .holding] {
+        for phase in [Phase.asking, .connecting, .holding] {
             for slot in phases.indices where phases[slot] == phase {
                 guard lanes[lane].flows.active > lanes[lane].wanted else { return }
                 guard Int(owners[slot]) == lane else { continue }

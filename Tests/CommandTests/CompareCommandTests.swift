@@ -88,6 +88,9 @@ private enum ShortScenario {
 /// Real sockets and a real table, in a namespace made for each test.
 @Suite(.serialized, .enabled(if: LoadScript.isPossible))
 struct CompareCommandTests {
+    /// A name nobody else uses.
+    private static let lab = "ctlab-compare-\(getpid())"
+
     /// Runs `compare` on the short scenario with `options`.
     private static func compare(_ options: String, port: Int = 9000) throws -> Command {
         let scratch = try Scratch()
@@ -234,11 +237,11 @@ struct CompareCommandTests {
         let path = try scratch.file("lab-short.yaml", Data(text.utf8))
         let command = try Command.run(
             [
-                "lab", "run", "--name", "ctlab-compare-test", "--", "compare", path, "--within",
+                "lab", "run", "--name", Self.lab, "--", "compare", path, "--within",
                 "plateau=90",
             ])
         #expect(command.status == 0, "\(command.error)\(command.output)")
         #expect(command.output.contains("tcp TIME_WAIT 300 → "), "\(command.output)")
-        #expect(!FileManager.default.fileExists(atPath: "/run/netns/ctlab-compare-test-gw"))
+        #expect(!FileManager.default.fileExists(atPath: "/run/netns/\(Self.lab)-gw"))
     }
 }

@@ -4,7 +4,7 @@ import Testing
 /// Three namespaces on this machine, and what is found out in them.
 @Suite(.serialized, .enabled(if: LoadScript.isPossible))
 struct LabCommandTests {
-    static let scenario = "scenarios/lab/ceiling-small.yaml"
+    static let scenario = "scenarios/ceiling-small.yaml"
 
     /// Whether a setting of the whole machine is still what a run made it; others may have made it
     /// something else meanwhile.

@@ -91,69 +91,69 @@ enum LoadScript {
                 ], sentence: "/no/such/file"),
             RefusedCall(
                 arguments: [
-                    "scenarios/lab/ceiling-small.yaml", "--target", "127.0.0.1:9", "--rate", "5/s",
+                    "scenarios/ceiling-small.yaml", "--target", "127.0.0.1:9", "--rate", "5/s",
                 ],
                 sentence: "--rate: found it with a scenario, expected it with --quick alone"),
             RefusedCall(
                 arguments: [
-                    "scenarios/lab/ceiling-small.yaml", "--target", "127.0.0.1:9", "--arrivals",
+                    "scenarios/ceiling-small.yaml", "--target", "127.0.0.1:9", "--arrivals",
                     "uniform",
                 ],
                 sentence: "--arrivals: found it with a scenario, expected it with --quick alone"),
             RefusedCall(
                 arguments: [
-                    "scenarios/lab/ceiling-small.yaml", "--target", "127.0.0.1:9", "--flows", "5",
+                    "scenarios/ceiling-small.yaml", "--target", "127.0.0.1:9", "--flows", "5",
                 ],
                 sentence: "--flows: found it with a scenario, expected it with --quick alone"),
             RefusedCall(
                 arguments: [
-                    "scenarios/lab/ceiling-small.yaml", "--target", "127.0.0.1:9", "--for", "3s",
+                    "scenarios/ceiling-small.yaml", "--target", "127.0.0.1:9", "--for", "3s",
                 ],
                 sentence: "--for: found it with a scenario, expected it with --quick alone"),
             RefusedCall(
                 arguments: [
-                    "scenarios/lab/ceiling-small.yaml", "--target", "127.0.0.1:9", "--ending",
+                    "scenarios/ceiling-small.yaml", "--target", "127.0.0.1:9", "--ending",
                     "rst",
                 ],
                 sentence: "--ending: found it with a scenario, expected it with --quick alone"),
             RefusedCall(
                 arguments: [
-                    "scenarios/lab/ceiling-small.yaml", "--target", "127.0.0.1:9", "--hold", "1s",
+                    "scenarios/ceiling-small.yaml", "--target", "127.0.0.1:9", "--hold", "1s",
                 ],
                 sentence: "--hold: found it with a scenario, expected it with --quick alone"),
             RefusedCall(
                 arguments: [
-                    "scenarios/lab/ceiling-small.yaml", "--target", "127.0.0.1:9", "--exchange",
+                    "scenarios/ceiling-small.yaml", "--target", "127.0.0.1:9", "--exchange",
                     "1B/1B",
                 ],
                 sentence: "--exchange: found it with a scenario, expected it with --quick alone"),
             RefusedCall(
                 arguments: [
-                    "scenarios/lab/ceiling-small.yaml", "--target", "127.0.0.1:9", "--source-ports",
+                    "scenarios/ceiling-small.yaml", "--target", "127.0.0.1:9", "--source-ports",
                     "2",
                 ],
                 sentence: "--source-ports: found it with a scenario, expected it with --quick alone"
             ),
             RefusedCall(
                 arguments: [
-                    "scenarios/lab/ceiling-small.yaml", "--target", "127.0.0.1:9", "--answers",
+                    "scenarios/ceiling-small.yaml", "--target", "127.0.0.1:9", "--answers",
                 ],
                 sentence: "--answers: found it with a scenario, expected it with --quick alone"),
             RefusedCall(
                 arguments: [
-                    "scenarios/lab/ceiling-small.yaml", "--target", "127.0.0.1:9", "--datagrams",
+                    "scenarios/ceiling-small.yaml", "--target", "127.0.0.1:9", "--datagrams",
                     "2",
                 ],
                 sentence: "--datagrams: found it with a scenario, expected it with --quick alone"),
             RefusedCall(
                 arguments: [
-                    "scenarios/lab/ceiling-small.yaml", "--target", "127.0.0.1:9", "--patience",
+                    "scenarios/ceiling-small.yaml", "--target", "127.0.0.1:9", "--patience",
                     "1s",
                 ],
                 sentence: "--patience: found it with a scenario, expected it with --quick alone"),
             RefusedCall(
                 arguments: [
-                    "scenarios/lab/ceiling-small.yaml", "--target", "127.0.0.1:9", "--seed", "2",
+                    "scenarios/ceiling-small.yaml", "--target", "127.0.0.1:9", "--seed", "2",
                 ],
                 sentence: "--seed: found it with a scenario, expected it with --quick alone"),
             RefusedCall(

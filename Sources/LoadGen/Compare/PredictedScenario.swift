@@ -144,9 +144,18 @@ public struct PredictedScenario: Sendable {
             workload.load.arrivals = .trace(
                 moments.map { Interval(nanoseconds: Int64(clamping: $0)) })
             workload.start = .start
+        } else if case .population(let stages) = work.model, workload.load.shareOf != nil {
+            // Shares are of a maximum without what was in the table before; counts are the plan's.
+            workload.load.shareOf = nil
+            workload.load.stages = stages.map {
+                Scenario.Stage(
+                    Interval(nanoseconds: Int64($0.seconds * 1e9)), from: $0.fromPerSecond,
+                    to: $0.toPerSecond)
+            }
+            workload.start = .start
         }
         guard case .flows(var flow) = workload.kind else { return }
-        let talks = work.transport == .tcp && work.needsSink
+        let talks = work.transport == .tcp && work.talksToSink
         let request = work.requestByteCount + (talks ? Self.instructionByteCount : 0)
         flow.request = .constant(Double(request))
         flow.response = .constant(

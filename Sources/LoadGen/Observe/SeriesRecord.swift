@@ -182,6 +182,19 @@ extension FlowCounts {
                 json.key(name)
                 json.value(value)
             }
+            if usedUpStarts > 0 {
+                json.key("used_up_starts")
+                json.value(usedUpStarts)
+            }
+            if lookups.asked > 0 {
+                json.key("lookups")
+                json.object { json in
+                    for (name, count) in lookups.named {
+                        json.key(name)
+                        json.value(count)
+                    }
+                }
+            }
             json.key("syn_retransmitted")
             json.array(retransmitted) { $0.value($1) }
             json.key("largest_lag_us")

@@ -21,7 +21,9 @@ public struct LoadLimits: Sendable, Hashable {
         for workload in plan.workloads {
             switch workload.model {
             case .open(let arrivals):
-                let copies = workload.transport == .udp ? workload.datagramsPerFlow : 1
+                let copies =
+                    workload.isFanout
+                    ? workload.datagramsPerFlow : workload.lookup?.queriesPerSocket ?? 1
                 // A flow's datagrams go out one right behind the other, however rare flows are.
                 rate +=
                     copies > 1

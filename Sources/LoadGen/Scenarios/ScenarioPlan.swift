@@ -11,20 +11,26 @@ public struct ScenarioPlan: Sendable {
     /// Where the plan is not quite what the file says.
     public var notes: [String]
 
+    /// Flows all closed workloads together begin a second at most.
+    private static let closedStartsPerSecond = 200_000.0
+
     /// - Parameters:
     ///   - target: Where all workloads go, by their own ports if it has port 0.
     ///   - sources: Where they come from; `nil` is the system's choice.
+    ///   - tableMaximum: `nf_conntrack_max` of the table that is observed, which shares are of;
+    ///     `nil` is what the file says.
     /// - Throws: Everything that cannot be done.
     public init(
-        _ scenario: Scenario, target: AddressPool, port: UInt16?, sources: AddressPool?
+        _ scenario: Scenario, target: AddressPool, port: UInt16?, sources: AddressPool?,
+        tableMaximum: Int? = nil
     ) throws(ScenarioPlanError) {
         var workloads: [LoadWorkload] = []
         var problems: [String] = []
         var notes: [String] = []
         for workload in scenario.workloads {
             do throws(ScenarioPlanError) {
-                workloads.append(
-                    try Self.workload(workload, target, port, sources, &notes))
+                let counted = try Self.counted(workload, scenario, tableMaximum, &notes)
+                workloads.append(try Self.workload(counted, target, port, sources, &notes))
             } catch {
                 problems += error.lines
             }
@@ -34,10 +40,40 @@ public struct ScenarioPlan: Sendable {
             notes.append("the timeline is left out: events of real hosts are yours to make")
         }
         guard problems.isEmpty else { throw ScenarioPlanError(lines: problems) }
+        let closed = workloads.indices.filter { scenario.workloads[$0].load.model == .closed }
+        for index in closed {
+            workloads[index].populationStartsPerSecond = min(
+                workloads[index].populationStartsPerSecond,
+                Self.closedStartsPerSecond / Double(closed.count))
+        }
         plan = Plan(
             workloads: workloads, duration: UInt64(max(0, scenario.duration.nanoseconds)))
         plan.seed = scenario.seed
         self.notes = notes
+    }
+
+    /// The workload with its load in flows, where it holds a share of a table.
+    private static func counted(
+        _ workload: Scenario.Workload, _ scenario: Scenario, _ observed: Int?,
+        _ notes: inout [String]
+    ) throws(ScenarioPlanError) -> Scenario.Workload {
+        guard let node = workload.load.shareOf else { return workload }
+        let maximum = observed ?? scenario.tableMaximum(of: node)
+        guard maximum > 0 else {
+            throw ScenarioPlanError(
+                lines: [
+                    "\(workload.name): flows: found a share of a table whose nf_conntrack_max is 0, "
+                        + "expected a limit to take a share of"
+                ])
+        }
+        notes.append(
+            "\(workload.name): shares are of \(maximum) entries, "
+                + (observed == nil
+                    ? "which the file gives '\(node)': no table is observed"
+                    : "nf_conntrack_max of the table observed"))
+        var counted = workload
+        counted.load = workload.load.counted(of: maximum)
+        return counted
     }
 
     private static func workload(
@@ -85,6 +121,18 @@ public struct ScenarioPlan: Sendable {
         if flow.retry.attempts > 1 { notes.append("\(name): the application tries once") }
         if let patience = flow.retry.connectTimeout ?? flow.retry.timeout {
             result.patience = UInt64(max(1, patience.nanoseconds))
+        }
+        if let resolver = flow.resolver {
+            if transport == .tcp {
+                result.lookup = Lookup(resolver)
+                notes.append(
+                    "\(name): names are looked up by UDP at the target, port "
+                        + "\(port ?? resolver.target.ports.lowerBound), where ctlab sink has to answer"
+                )
+                if port == nil { result.lookup?.port = resolver.target.ports.lowerBound }
+            } else {
+                notes.append("\(name): no names are looked up: datagram flows share sockets")
+            }
         }
         if transport == .udp {
             result.wantsAnswers = result.responseByteCount > 0

@@ -24,7 +24,8 @@ public struct MemoryEstimate: Sendable, Hashable {
     static let sampleByteCount = 8.0
 
     public init(_ scenario: Scenario) {
-        let arrivals = scenario.workloads.reduce(0.0) { $0 + $1.flowCount(in: scenario.duration) }
+        let workloads = scenario.workloads.map { scenario.counted($0) }
+        let arrivals = workloads.reduce(0.0) { $0 + $1.flowCount(in: scenario.duration) }
         var tables = 0.0
         for node in scenario.topology.nodes where node.tracking != .none {
             let initial =
@@ -38,7 +39,7 @@ public struct MemoryEstimate: Sendable, Hashable {
                 + Double(node.sysctl.roundedBuckets) * Self.bucketByteCount
             tables += table * Double(node.replicas ?? 1)
         }
-        let alive = scenario.workloads.reduce(0.0) { $0 + $1.aliveCount(in: scenario.duration) }
+        let alive = workloads.reduce(0.0) { $0 + $1.aliveCount(in: scenario.duration) }
         let flows = min(alive, Double(scenario.bounds.flows)) * Self.flowByteCount
         let samples =
             Double(scenario.duration.nanoseconds)

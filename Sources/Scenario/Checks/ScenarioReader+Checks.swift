@@ -19,6 +19,7 @@ extension ScenarioReader {
         // Paths lean on nodes and links that could be read; a sweep on all the rest.
         if !places.hasBadTopology {
             checkRouting(layout)
+            checkShares(layout)
             checkLoads(layout)
         }
         checkExpectations()

@@ -7,7 +7,7 @@ import Yams
 extension ScenarioReader {
     mutating func checkLoads(_ layout: Scenario.Layout) {
         for index in result.workloads.indices {
-            let workload = result.workloads[index]
+            let workload = result.counted(result.workloads[index])
             let place = places.workloads[index]
             guard addressCount(of: workload.source) > 0 else {
                 report(

@@ -63,6 +63,9 @@ extension Scenario {
 
         public var model: Model
         public var arrivals: Arrivals = .poisson
+        /// Closed: the node whose `nf_conntrack_max` the stages are shares of, from 0 to 1; `nil`:
+        /// they are counts.
+        public var shareOf: String?
         /// At least one.
         ///
         /// After the last the workload starts nothing more.
@@ -77,7 +80,7 @@ extension Scenario {
     /// A stretch of a workload.
     public struct Stage: Sendable, Hashable {
         public var duration: Interval
-        /// Open: arrivals per second; closed: flows held.
+        /// Open: arrivals per second; closed: flows held, or a share of a table.
         ///
         /// Changes evenly from `from` to `to`.
         public var from: Double

@@ -29,7 +29,8 @@ enum TargetKey: String, SchemaKey {
 }
 
 enum WorkloadKey: String, SchemaKey {
-    case kind, from, to, model, arrivals, rate, flows, stages, start, total, stopped, flow, retry
+    case kind, from, to, model, arrivals, rate, flows, of, stages, start, total, stopped, flow,
+        retry
     case resolver, spoof
     case sourcePorts = "source_ports"
     case size, order, file, at, loops, speed
@@ -41,12 +42,12 @@ enum WorkloadKey: String, SchemaKey {
     var shape: Shape {
         switch self {
         case .kind: .word(Self.kinds)
-        case .from, .sourcePorts, .file, .at: .text
+        case .from, .of, .sourcePorts, .file, .at: .text
         case .to: TargetKey.place
         case .model: .words(Scenario.Load.Model.self)
         case .arrivals: .text
         case .rate: .ramp(.rate)
-        case .flows: .ramp(.count)
+        case .flows: .anyOf([.ramp(.count), .ramp(.share)])
         case .stages: .list(.mapping(StageKey.self))
         case .start: .quantity(.duration)
         case .total: .quantity(.count)
@@ -70,7 +71,10 @@ enum WorkloadKey: String, SchemaKey {
         case .model: "open: arrivals per second; closed: flows that are kept."
         case .arrivals: "poisson, uniform, bursts(size=50, every=1s) or trace(FILE)."
         case .rate: "Open, in place of stages: arrivals per second, for the whole run."
-        case .flows: "Closed, in place of stages: flows held, for the whole run."
+        case .flows:
+            "Closed, in place of stages: flows held for the whole run, 200, or 50% of a table's "
+                + "maximum."
+        case .of: "Whose nf_conntrack_max flows are a share of, where several nodes track."
         case .stages: "How the load changes."
         case .start: "When it begins; stages count from here."
         case .total: "Flows or packets after which it ends."
@@ -102,7 +106,7 @@ enum StageKey: String, SchemaKey {
         switch self {
         case .duration: .quantity(.duration)
         case .rate: .ramp(.rate)
-        case .flows: .ramp(.count)
+        case .flows: .anyOf([.ramp(.count), .ramp(.share)])
         }
     }
 
@@ -110,7 +114,7 @@ enum StageKey: String, SchemaKey {
         switch self {
         case .duration: "How long it lasts."
         case .rate: "Open: arrivals, 200/s, or 200/s..4000/s for an even change."
-        case .flows: "Closed: flows held, 200, or 200..4000."
+        case .flows: "Closed: flows held, 200, 200..4000, or 0%..50% of a table's maximum."
         }
     }
 

@@ -25,7 +25,7 @@ extension ScenarioReader {
     /// Keys that only workloads of certain kinds have.
     private static let owners: [WorkloadKey: [String]] = [
         .model: ["flows"], .flow: ["flows"], .retry: ["flows"], .resolver: ["flows"],
-        .flows: ["flows"], .spoof: ["syn-flood", "udp-flood"], .size: ["udp-flood"],
+        .flows: ["flows"], .of: ["flows"], .spoof: ["syn-flood", "udp-flood"], .size: ["udp-flood"],
         .sourcePorts: ["syn-flood", "udp-flood", "scan"], .order: ["scan"], .file: ["replay"],
         .at: ["replay"], .loops: ["replay"], .speed: ["replay"],
         .arrivals: ["flows", "syn-flood", "udp-flood", "scan"],
@@ -80,6 +80,7 @@ extension ScenarioReader {
         case .arrivals: parts.arrivals = (readArrivals(value), value)
         case .rate: parts.rate = value
         case .flows: parts.flows = value
+        case .of: parts.table = nodeName(value, allowsMembers: true).map { ($0, value) }
         case .stages: parts.stages = value
         case .start:
             parts.start = interval(value).map { Instant.start + $0 } ?? .start
@@ -161,6 +162,7 @@ extension ScenarioReader {
                 expected: "one of them")
             return (load, place)
         }
+        readShare(parts, into: &load)
         if let node = parts.rate ?? parts.flows {
             if let stage = stage(node, isFlows: parts.flows != nil, load, rest) {
                 load.stages = [stage]
@@ -226,7 +228,8 @@ extension ScenarioReader {
                 expected: "one of the two: they say when flows arrive")
             return nil
         }
-        guard let ramp = ramp(node, isFlows ? .count : .rate) else { return nil }
+        let quantity: Quantity = load.shareOf != nil ? .share : isFlows ? .count : .rate
+        guard let ramp = ramp(node, quantity) else { return nil }
         guard !isFlows || max(ramp.from, ramp.to) <= ScenarioLimits.heldFlows else {
             report(node, found: Self.shown(node), expected: "at most 10M flows")
             return nil
@@ -326,6 +329,7 @@ struct WorkloadParts {
     var arrivals: (Scenario.Load.Arrivals?, YAMLNode)?
     var rate: YAMLNode?
     var flows: YAMLNode?
+    var table: (name: String, node: YAMLNode)?
     var stages: YAMLNode?
     var start = Instant.start
     var total: Int?

@@ -70,6 +70,9 @@ extension WorldBuilder {
             }, flow: plan, sources: sources(workload, plan.flow.sourceAddresses), target: target,
             raw: raw, seed: seed(4, number))
         state.start = workload.start.nanoseconds
+        state.shareOf = workload.load.shareOf.flatMap { name in
+            groups[name]?.first ?? members.firstIndex { $0.name == name }
+        }
         state.startsByItself = !workload.isStopped && !isHidden
         state.isHidden = isHidden
         if let total = workload.total { state.left = UInt64(clamping: total) }

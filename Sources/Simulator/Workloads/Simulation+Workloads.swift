@@ -22,6 +22,10 @@ extension Simulation {
         workloads[index].isRunning = true
         workloads[index].began = now
         workloads[index].generation &+= 1
+        if let member = workloads[index].shareOf, facts[member].tracker >= 0 {
+            let tracker = trackers[Int(facts[member].tracker)]
+            workloads[index].unit = Double(tracker.node.configuration.sysctl.max)
+        }
         scheduleArrival(index, after: now)
     }
 

@@ -163,6 +163,10 @@ struct WorkloadState {
     var isRunning = false
     /// Exchanges going on.
     var active = 0
+    /// The machine whose maximum the stages of a closed workload are shares of.
+    var shareOf: Int?
+    /// What the stages' figures are multiples of: that maximum when the workload started.
+    var unit = 1.0
     /// When its stages began to count.
     var began: UInt64 = 0
     /// A rate that replaces the stages', while it is set.
@@ -245,7 +249,7 @@ struct WorkloadState {
         for stage in stages {
             if left < stage.duration {
                 let part = Double(left) / Double(stage.duration)
-                return stage.from + (stage.to - stage.from) * part
+                return (stage.from + (stage.to - stage.from) * part) * unit
             }
             left -= stage.duration
         }

@@ -58,6 +58,12 @@ struct GeneratorOptions: ParsableArguments {
         return pool
     }
 
+    /// `nf_conntrack_max` of the table observed, if `scenario` holds a share of one.
+    func tableMaximum(for scenario: Scenario) throws -> Int? {
+        guard scenario.workloads.contains(where: { $0.load.shareOf != nil }) else { return nil }
+        return try observation.tableMaximum()
+    }
+
     /// The plan, within the bounds every run keeps, and on a machine that lets a process have a
     /// connection.
     func bounded(_ plan: Plan) throws -> Plan {

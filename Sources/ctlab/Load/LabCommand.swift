@@ -23,7 +23,7 @@ struct LabCommand: ParsableCommand {
                     198.18.128.1:9000 --observe netns:ctlab-gw
                 sudo ctlab lab down
               A scenario's workloads on the real kernel:
-                sudo ctlab lab run scenarios/burst.yaml
+                sudo ctlab lab run scenarios/ceiling-small.yaml
               One run, with everything made for it and removed after it:
                 sudo ctlab lab run --set nf_conntrack_max=4000 -- ceiling --sources 198.18.0.0/24
                 sudo ctlab lab run --loss 1% --ipv6 -- load --quick churn

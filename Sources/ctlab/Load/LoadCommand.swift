@@ -21,11 +21,13 @@ struct LoadCommand: ParsableCommand {
               hold     connections made and held
               request  connections with a request and an answer each (needs ctlab sink)
               fanout   datagrams, each a new flow, from one socket
+              resolver lookups: A and AAAA from one socket (needs ctlab sink)
 
             EXAMPLES
               ctlab sink --tcp 9000 &
               ctlab load --quick churn --target 127.0.0.1:9000 --rate 5000/s --for 10s
               ctlab load --quick hold --flows 50000 --target 127.0.0.1:9000 --sources 127.1.0.0/28
+              ctlab load --quick churn --background 50% --target 127.0.0.1:9000
             """)
 
     enum Format: String, ExpressibleByArgument, CaseIterable { case text, jsonl }
@@ -35,7 +37,7 @@ struct LoadCommand: ParsableCommand {
     @Argument(help: "A scenario, whose workloads are driven; or --quick.")
     var scenario: String?
 
-    @Option(help: "churn, hold, request or fanout.")
+    @Option(help: "churn, hold, request, fanout or resolver.")
     var quick: String?
 
     @Option(help: "Arrivals: 4000/s, or 200/s..4000/s.")
@@ -44,8 +46,11 @@ struct LoadCommand: ParsableCommand {
     @Option(help: "How arrivals are spaced: poisson, uniform or bursts(SIZE).")
     var arrivals: String?
 
-    @Option(help: "Connections held.")
-    var flows: Int?
+    @Option(help: "Connections held: a number, or a share of the observed table's maximum: 50%.")
+    var flows: String?
+
+    @Option(help: "Connections held while the profile runs: a number, or a share as 50%.")
+    var background: String?
 
     @Option(name: .customLong("for"), help: "How long flows begin: 10s (default), 2m.")
     var duration: String?
@@ -62,13 +67,22 @@ struct LoadCommand: ParsableCommand {
     @Option(help: "Source ports of a fanout, for each address; by default 1.")
     var sourcePorts: Int?
 
+    @Option(
+        help: ArgumentHelp(
+            "A fanout's five-tuples once all were used: cycle (default), never, after(30s).",
+            discussion: """
+                cycle takes them again at once, never drops further starts, and after lets each \
+                rest so long first: longer than the tracker's timeout, it is a new flow there.
+                """))
+    var reuse: String?
+
     @Flag(help: "Have datagrams answered (needs ctlab sink).")
     var answers = false
 
     @Option(help: "Datagrams a flow has; by default 1.")
     var datagrams: Int?
 
-    @Option(help: "When an attempt counts as failed; by default after 10s.")
+    @Option(help: "When an attempt counts as failed: after 10s by default, a lookup after 5s.")
     var patience: String?
 
     @Option(help: "Seed of everything random; by default 1.")
@@ -88,7 +102,7 @@ struct LoadCommand: ParsableCommand {
                     + "scenario does stands in its file")
         }
         let counts = [
-            ("--flows", flows), ("--source-ports", sourcePorts), ("--datagrams", datagrams),
+            ("--source-ports", sourcePorts), ("--datagrams", datagrams),
         ]
         for case (let option, let count?) in counts where count < 1 {
             throw ValidationError("\(option): found \(count), expected 1 or more")
@@ -105,6 +119,7 @@ struct LoadCommand: ParsableCommand {
             ("--for", duration != nil), ("--ending", ending != nil), ("--hold", hold != nil),
             ("--exchange", exchange != nil), ("--source-ports", sourcePorts != nil),
             ("--answers", answers), ("--datagrams", datagrams != nil),
+            ("--background", background != nil), ("--reuse", reuse != nil),
             ("--patience", patience != nil), ("--seed", seed != nil),
         ]
         return options.compactMap { $0.1 ? $0.0 : nil }
@@ -133,7 +148,8 @@ struct LoadCommand: ParsableCommand {
         do {
             let made = try ScenarioPlan(
                 file.scenario, target: target.addresses,
-                port: target.firstPort, sources: pool)
+                port: target.firstPort, sources: pool,
+                tableMaximum: try generator.tableMaximum(for: file.scenario))
             for note in made.notes { Message.error(note) }
             return try generator.bounded(made.plan)
         } catch let error as ScenarioPlanError {
@@ -173,9 +189,14 @@ struct LoadCommand: ParsableCommand {
         workload.sourcePortCount = sourcePorts ?? 1
         workload.wantsAnswers = answers
         workload.datagramsPerFlow = datagrams ?? 1
-        workload.patience = try patience(patience ?? "10s")
+        if let patience {
+            workload.patience = try self.patience(patience)
+            workload.lookup?.timeout = workload.patience
+        }
+        if let reuse { workload.reuse = try self.reuse(reuse, of: profile) }
         workload.model = try model(workload.model, seconds)
         var plan = Plan(workloads: [workload], duration: UInt64(seconds * 1e9))
+        if let background { plan = try self.plan(plan, on: background, target) }
         plan.seed = seed ?? 1
         return try generator.bounded(plan)
     }
@@ -190,14 +211,62 @@ struct LoadCommand: ParsableCommand {
         return UInt64(seconds * 1e9)
     }
 
+    private func reuse(_ text: String, of profile: QuickProfile) throws -> TupleReuse {
+        guard profile == .fanout else {
+            throw Failure(
+                code: .usage, text: "--reuse: found '\(text)', expected it with --quick fanout only"
+            )
+        }
+        switch text {
+        case "cycle": return .cycle
+        case "never": return .never
+        default:
+            guard text.hasPrefix("after("), text.hasSuffix(")") else {
+                throw Failure(
+                    code: .usage,
+                    text: "--reuse: found '\(text)', expected cycle, never or after(30s)")
+            }
+            return .after(
+                seconds: try OptionValue.seconds("--reuse", String(text.dropFirst(6).dropLast())))
+        }
+    }
+
+    /// The plan on top of a background: its flows begin once that should stand.
+    private func plan(_ plan: Plan, on background: String, _ target: TargetPool) throws -> Plan {
+        guard case .open(var arrivals) = plan.workloads[0].model else {
+            throw Failure(
+                code: .usage,
+                text: "--background: found '\(background)' with --quick hold, expected it with "
+                    + "another profile; --flows says how many are held")
+        }
+        let count = try FlowsOption("--background", background)
+            .count("--background", of: generator.observation)
+        let wait = QuickProfile.secondsToStand(count)
+        Message.error(
+            "\(plan.workloads[0].name) begins after \(Int(wait)) s, when the background should stand"
+        )
+        arrivals.stages.insert(Arrivals.Stage(seconds: wait, from: 0, to: 0), at: 0)
+        var workload = plan.workloads[0]
+        workload.model = .open(arrivals)
+        var held = QuickProfile.background(count, target)
+        held.sources = workload.sources
+        held.patience = workload.patience
+        return Plan(
+            workloads: [workload, held], duration: plan.duration + UInt64(wait * 1e9))
+    }
+
     private func model(_ standard: LoadModel, _ seconds: Double) throws -> LoadModel {
         let ramp = try rate.map { try OptionValue.read("--rate", $0, OptionQuantity.ramp) }
         switch standard {
         case .population: return standard
         case .held(let count, let startsPerSecond):
-            return .held(count: flows ?? count, startsPerSecond: ramp?.to ?? startsPerSecond)
+            let wanted = try flows.map {
+                try FlowsOption("--flows", $0).count("--flows", of: generator.observation)
+            }
+            return .held(count: wanted ?? count, startsPerSecond: ramp?.to ?? startsPerSecond)
         case .open(var model):
             if let flows {
+                _ = try FlowsOption("--flows", flows)
                 throw Failure(
                     code: .usage,
                     text: "--flows: found \(flows), expected it with --quick hold only")
