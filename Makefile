@@ -12,8 +12,6 @@ CHECKED := --scratch-path .build-check
 SANITIZED := WireTests|ConntrackTests|ScenarioTests|ReplayTests
 # A crash in a test prints its trace at once instead of waiting for somebody to ask.
 export SWIFT_BACKTRACE ?= enable=no
-# Tests of the live kernel take turns with all of those of the lab: seconds each may wait.
-export CTLAB_LEASE_SECONDS ?= 1800
 
 help:  ## Lists these names
 	@sed -n 's/^\([a-z-]*\):.*##/\1/p' $(MAKEFILE_LIST) | while read -r name text; do \

@@ -71,9 +71,9 @@ public struct SocketFailure: Error, Sendable, Hashable, Codable, BitwiseCopyable
     /// This process, or the machine, has no descriptor left.
     public var isOutOfDescriptors: Bool { code == EMFILE || code == ENFILE }
     /// No source port is left for the destination.
-    ///
-    /// Of a `bind`, the same number says that the address is not this machine's.
     public var isOutOfPorts: Bool { code == EADDRNOTAVAIL && call == .connect }
+    /// The address to come from is not this machine's.
+    public var isForeignSource: Bool { code == EADDRNOTAVAIL && call == .bind }
     public var isOutOfMemory: Bool { code == ENOMEM || code == ENOBUFS }
     public var isRefused: Bool { code == ECONNREFUSED }
     public var isTimeout: Bool { code == ETIMEDOUT }

@@ -59,7 +59,7 @@ public enum Preflight {
             do throws(SocketFailure) {
                 try sockets.bind(SocketAddress(pool.family, address, port: 0))
             } catch {
-                guard error.isOutOfPorts else { continue }
+                guard error.isForeignSource else { continue }
                 let text = address.text(pool.family)
                 let prefix = "\(text)/\(pool.family.addressBits)"
                 return

@@ -100,6 +100,7 @@ public struct TargetWatch: Sendable {
 extension SocketFailure {
     /// This machine's own doing: the peer had no part in it.
     fileprivate var isLocal: Bool {
-        isOutOfDescriptors || isOutOfPorts || isOutOfMemory || isForbidden || isUnpermitted
+        isOutOfDescriptors || isOutOfPorts || isForeignSource || isOutOfMemory || isForbidden
+            || isUnpermitted
     }
 }

@@ -159,7 +159,8 @@ struct LoadReportTests {
             #expect(parts.reduce(0) { $0 + $1.started } == count, "\(command.output)")
             #expect(parts.reduce(0) { $0 + $1.completed } == count, "\(command.output)")
             #expect(final.workloads["churn"]?.completeUs.count == count)
-            #expect(final.table.after >= count)
+            // On loopback a port may be taken again within a second, and its entry with it.
+            #expect((count * 9 / 10...count).contains(final.table.after))
             #expect(final.table.peak >= final.table.after, "\(command.output)")
         }
     }

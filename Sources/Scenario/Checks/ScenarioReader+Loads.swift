@@ -22,7 +22,9 @@ extension ScenarioReader {
                 continue
             }
             if let target = workload.target {
-                let (own, far) = (sourceFamilies(of: workload), families(of: target))
+                let (own, far) = (
+                    sourceFamilies(of: workload, layout), families(of: target, layout)
+                )
                 if own.isDisjoint(with: far) {
                     report(
                         place,
@@ -52,20 +54,27 @@ extension ScenarioReader {
         }
     }
 
-    private func sourceFamilies(of workload: Scenario.Workload) -> Set<Family> {
+    private func sourceFamilies(
+        of workload: Scenario.Workload, _ layout: Scenario.Layout
+    ) -> Set<Family> {
         if case .flood(let flood) = workload.kind, !flood.spoofed.isEmpty {
             return Set(flood.spoofed.map(\.family))
         }
-        return families(of: workload.source)
+        return families(of: workload.source, layout)
     }
 
-    private func families(of name: String) -> Set<Family> {
-        Set(result.topology.node(named: name).map(Self.allPools)?.map(\.family) ?? [])
+    private func families(of name: String, _ layout: Scenario.Layout) -> Set<Family> {
+        let members = layout.members(of: name, in: result.topology).prefix(1)
+        return Set(
+            members.flatMap { Self.allPools(result.topology.nodes[layout.members[$0].node]) }
+                .map(\.family))
     }
 
-    private func families(of target: Scenario.Target) -> Set<Family> {
+    private func families(
+        of target: Scenario.Target, _ layout: Scenario.Layout
+    ) -> Set<Family> {
         switch target.host {
-        case .node(let name): return families(of: name)
+        case .node(let name): return families(of: name, layout)
         case .addresses(let family, _, _): return [family]
         case .service(let name):
             return Set(result.services.filter { $0.name == name }.map(\.family))
@@ -74,7 +83,7 @@ extension ScenarioReader {
                 weights.isEmpty
                 ? result.topology.nodes.filter { $0.role == .kubernetesNode }.map(\.name)
                 : weights.map(\.node)
-            return nodes.reduce(into: []) { $0.formUnion(families(of: $1)) }
+            return nodes.reduce(into: []) { $0.formUnion(families(of: $1, layout)) }
         }
     }
 
