@@ -23,10 +23,13 @@ struct Lane {
     var tuples: TupleRests
     private let gap: UInt64
     private let origin: UInt64
+    /// Flows still to begin, where their number is given.
+    private var left: Int?
 
     init(_ workload: LoadWorkload, seed: UInt64, origin: UInt64) {
         self.workload = workload
         self.origin = origin
+        left = workload.total
         tuples = TupleRests(workload.reuse, tupleCount: workload.tupleCount)
         dice = LoadDice(seed: seed ^ 0x5DEE_CE66)
         // An abandoned connection needs an answer: it proves that nothing is left to be sent again.
@@ -61,11 +64,13 @@ struct Lane {
             nextStart = origin
             self.stages = stages
         }
+        if left == 0 { nextStart = nil }
     }
 
     /// Of a population: how many there should be at `now`; what is wanted is set to it.
     ///
-    /// - Returns: Whether there are more than that.
+    /// - Returns: Whether some have to go: more are there than that, and none goes by itself. Flows
+    ///   that are held for a time end when it is over, as the simulator's do.
     mutating func follow(now: UInt64) -> Bool {
         guard !stages.isEmpty, nextStart != nil else { return false }
         var seconds = Double(now - min(now, origin)) / 1e9
@@ -79,7 +84,7 @@ struct Lane {
             seconds -= stage.seconds
         }
         wanted = Int(count.rounded())
-        return flows.active > wanted
+        return workload.hold == .forever && flows.active > wanted
     }
 
     /// Whether what is wanted changes by itself.
@@ -90,6 +95,13 @@ struct Lane {
     /// Moves on to the start behind the one that was due; `now` is the present moment.
     mutating func advance(now: UInt64) {
         guard let due = nextStart else { return }
+        if let count = left {
+            left = count - 1
+            if count <= 1 {
+                nextStart = nil
+                return
+            }
+        }
         if clock != nil {
             nextStart = clock?.next().map { origin + $0 }
         } else {

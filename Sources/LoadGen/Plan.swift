@@ -95,6 +95,8 @@ public struct LoadWorkload: Sendable, Codable, Hashable {
     public var name: String
     public var transport: Transport
     public var model: LoadModel
+    /// Flows after which it begins no more; `nil` is as many as the model says.
+    public var total: Int?
     public var target: TargetPool
     /// Where flows come from, in turn; `nil` is the system's choice.
     public var sources: AddressPool?
@@ -118,6 +120,9 @@ public struct LoadWorkload: Sendable, Codable, Hashable {
     public var populationStartsPerSecond = 50_000.0
     /// Nanoseconds after which an attempt, or an answer, counts as failed.
     public var patience: UInt64 = 10_000_000_000
+
+    /// The most bytes a datagram of a fan-out has.
+    public static let datagramByteCount = DatagramTable.datagramByteCount
 
     public init(name: String, transport: Transport, model: LoadModel, target: TargetPool) {
         self.name = name
@@ -206,6 +211,7 @@ public struct Plan: Sendable, Codable, Hashable {
         plan.seed = seed &+ UInt64(part) &* 0x9E37_79B9
         for index in plan.workloads.indices {
             var workload = plan.workloads[index]
+            workload.total = workload.total.map { $0 * (part + 1) / parts - $0 * part / parts }
             workload.sources = workload.sources?.share(part, of: parts)
             if workload.transport == .udp, parts > 1 {
                 workload.target.addresses = workload.target.addresses.share(part, of: parts)

@@ -14,6 +14,18 @@ public enum QuickProfile: String, Sendable, CaseIterable {
     /// Lookups of names: A and AAAA from one socket, and the wait for both answers.
     case resolver
 
+    /// What shapes it besides where it goes, how long it lasts, its rate, patience and seed: options
+    /// of `ctlab load` without their dashes.
+    public var traits: Set<String> {
+        switch self {
+        case .churn, .request: ["arrivals", "ending", "hold", "exchange", "background"]
+        case .hold: ["flows", "ending", "hold", "exchange"]
+        case .fanout:
+            ["arrivals", "source-ports", "answers", "datagrams", "reuse", "background"]
+        case .resolver: ["arrivals", "background"]
+        }
+    }
+
     /// The workload, as it is without options.
     public func workload(_ target: TargetPool) -> LoadWorkload {
         let seconds = 10.0

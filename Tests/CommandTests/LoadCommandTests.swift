@@ -164,7 +164,7 @@ enum LoadScript {
                 ],
                 sentence: "--seed: found it with a scenario, expected it with --quick alone"),
             RefusedCall(
-                arguments: ["--quick", "fanout", "--target", "127.0.0.1:9", "--flows", "0"],
+                arguments: ["--quick", "hold", "--target", "127.0.0.1:9", "--flows", "0"],
                 sentence: "--flows: found 0, expected 1 or more"),
             RefusedCall(
                 arguments: ["--quick", "fanout", "--target", "127.0.0.1:9", "--source-ports", "0"],

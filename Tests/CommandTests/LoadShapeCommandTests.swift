@@ -162,10 +162,35 @@ struct LoadShapeCommandTests {
                 ], status: 4, sentence: "--flows: found a share, and no table is observed"),
             RefusedCall(
                 arguments: ["--quick", "hold", "--background", "5", "--target", "127.0.0.1:9"],
-                sentence: "--background: found '5' with --quick hold"),
+                sentence: "--background: found it with --quick hold, expected it with churn, "
+                    + "request, fanout, resolver"),
             RefusedCall(
                 arguments: ["--quick", "churn", "--reuse", "never", "--target", "127.0.0.1:9"],
-                sentence: "--reuse: found 'never', expected it with --quick fanout only"),
+                sentence: "--reuse: found it with --quick churn, expected it with fanout"),
+            RefusedCall(
+                arguments: ["--quick", "churn", "--flows", "7", "--target", "127.0.0.1:9"],
+                sentence: "--flows: found it with --quick churn, expected it with hold"),
+            RefusedCall(
+                arguments: ["--quick", "fanout", "--ending", "rst", "--target", "127.0.0.1:9"],
+                sentence: "--ending: found it with --quick fanout, expected it with churn, hold, "
+                    + "request"),
+            RefusedCall(
+                arguments: ["--quick", "hold", "--arrivals", "foo", "--target", "127.0.0.1:9"],
+                sentence:
+                    "--arrivals: found it with --quick hold, expected it with churn, request, "
+                    + "fanout, resolver"),
+            RefusedCall(
+                arguments: ["--quick", "resolver", "--answers", "--target", "127.0.0.1:9"],
+                sentence: "--answers: found it with --quick resolver, expected it with fanout"),
+            RefusedCall(
+                arguments: ["--quick", "hold", "--rate", "10/s..20/s", "--target", "127.0.0.1:9"],
+                sentence: "--rate: found '10/s..20/s', expected one rate with --quick hold"),
+            RefusedCall(
+                arguments: [
+                    "--quick", "churn", "--background", "100000000000000", "--target",
+                    "127.0.0.1:9",
+                ],
+                sentence: "--background: found 100000000000000, expected at most 1000000"),
             RefusedCall(
                 arguments: ["--quick", "fanout", "--reuse", "soon", "--target", "127.0.0.1:9"],
                 sentence: "--reuse: found 'soon', expected cycle, never or after(30s)"),

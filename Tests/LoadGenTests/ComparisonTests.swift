@@ -179,6 +179,18 @@ import Testing
                 .isWithin)
     }
 
+    @Test("what a host does not say is not held against the measurement")
+    func judgesNothingUnsaid() {
+        let count = Curve([Curve.Point(0, 10), Curve.Point(40, 10)])
+        let none = Curve([Curve.Point(0, 0), Curve.Point(40, 0)])
+        let predicted = TableCurve(count: count, limit: none, drop: none, earlyDrop: none)
+        let measured = TableCurve(count: count, limit: Curve(), drop: Curve(), earlyDrop: Curve())
+        let comparison = Comparison(predicted: predicted, measured: measured, seconds: 40)
+        #expect(comparison.isWithin)
+        #expect(comparison.figures.last?.measured == nil)
+        #expect(comparison.figures.last?.withinPercent == nil)
+    }
+
     @Test("bounds are read by name; what cannot be one is refused")
     func readsBounds() {
         #expect(ComparisonBounds("plateau=3,full=6%,drops=0")?.plateau == 3)

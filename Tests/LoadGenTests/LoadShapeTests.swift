@@ -37,6 +37,74 @@ import Wire
             scenario, target: pool, port: 9000, sources: nil, tableMaximum: maximum)
     }
 
+    // MARK: Totals and workloads that are stopped
+
+    @Test("flows of a workload end at its total, over all processes, predicted as well")
+    func endsAtTheTotal() throws {
+        let scenario = try Self.scenario(
+            "  w: { from: clients, to: web:443/tcp, rate: 100/s, arrivals: uniform, total: 23 }")
+        let plan = try Self.plan(scenario).plan
+        for processes in [1, 2, 5, 30] {
+            var begun = 0
+            for part in 0..<processes {
+                var lane = Lane(plan.part(part, of: processes).workloads[0], seed: 1, origin: 1)
+                while let due = lane.nextStart {
+                    begun += 1
+                    lane.advance(now: due)
+                }
+            }
+            #expect(begun == 23, "\(processes) processes")
+            #expect(plan.arrivals(of: 0, processes: processes).count == 23)
+        }
+    }
+
+    @Test("a stopped workload is left out, and that is said")
+    func leavesOutWhatIsStopped() throws {
+        let made = try Self.plan(
+            Self.scenario("  w: { from: clients, to: web:443/tcp, rate: 100/s, stopped: true }"))
+        #expect(made.plan.arrivals(of: 0, processes: 1).isEmpty)
+        #expect(
+            made.notes == [
+                "w: left out: it is stopped, and the timeline that starts it is not run"
+            ])
+    }
+
+    @Test("of a population that shrinks, flows that end by themselves are let alone")
+    func letsFlowsEnd() throws {
+        let scenario = try Self.scenario(
+            "  w: { from: clients, to: web:443/tcp, model: closed, "
+                + "stages: [{ for: 1s, flows: 5 }, { for: 9s, flows: 1 }], flow: { hold: 7s } }")
+        var workload = try Self.plan(scenario).plan.workloads[0]
+        for (hold, isCut) in [(workload.hold, false), (.forever, true)] {
+            workload.hold = hold
+            var lane = Lane(workload, seed: 1, origin: 0)
+            lane.flows.active = 5
+            let before = lane.follow(now: 500_000_000)
+            #expect(!before)
+            let after = lane.follow(now: 1_500_000_000)
+            #expect(after == isCut)
+            #expect(lane.wanted == 1)
+            #expect(!lane.isDue(at: 1_500_000_000))
+        }
+    }
+
+    @Test("what of a datagram's size is left out is said")
+    func saysWhatDatagramsLack() throws {
+        let made = try Self.plan(
+            Self.scenario(
+                "  w: { from: clients, to: web:53/udp, rate: 100/s, "
+                    + "flow: { request: 4kB, response: 64B } }"))
+        #expect(made.notes.contains("w: datagrams have at most 64 bytes"), "\(made.notes)")
+    }
+
+    @Test("every port of the target is one of a scenario's")
+    func takesAllPorts() throws {
+        let made = try ScenarioPlan(
+            Self.scenario("  w: { from: clients, to: web:443/tcp, rate: 100/s }"),
+            target: Self.pool, port: 9000, portCount: 4, sources: nil)
+        #expect(made.plan.workloads[0].target.count == 4)
+    }
+
     // MARK: Shares
 
     static let held =

@@ -148,7 +148,10 @@ public struct Comparison: Sendable, Codable, Hashable {
         figures = [
             figure(.plateau, bounds.plateau) { $0.count.mean(from: start, to: seconds) },
             figure(.timeToFull, bounds.full) { $0.timeToFull(within: seconds) },
-            figure(.drops, bounds.drops) { $0.drop.growth(from: 0, to: seconds) },
+            // What the host does not say is not held against anybody.
+            figure(.drops, measured.drop.points.isEmpty ? nil : bounds.drops) {
+                $0.drop.growth(from: 0, to: seconds)
+            },
         ]
         let evictions = figure(.earlyDrops, bounds.early) {
             $0.earlyDrop.growth(from: 0, to: seconds)

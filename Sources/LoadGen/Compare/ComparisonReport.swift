@@ -158,7 +158,7 @@ public struct ComparisonReport: Sendable, Codable {
     }
 
     private static func text(_ value: Double?, _ kind: ComparedFigure.Kind) -> String {
-        guard let value else { return "never" }
+        guard let value else { return kind == .timeToFull ? "never" : "-" }
         return kind == .timeToFull ? FigureText.fixed(value, 2) + " s" : FigureText.whole(value)
     }
 
@@ -198,7 +198,8 @@ public struct ComparisonReport: Sendable, Codable {
 
     private var collectorLine: String {
         guard let collections else {
-            return "collector: not seen (that needs root and tracefs); its phase is assumed"
+            return
+                "collector: not seen (that needs root and tracefs on this machine); its phase is assumed"
         }
         return "collector: came by at \(moments(collections)), predicted "
             + moments(predictedCollections)

@@ -180,7 +180,11 @@ extension Plan {
             let share = part(number, of: max(1, processes))
             guard case .open(let arrivals) = share.workloads[index].model else { continue }
             var clock = ArrivalClock(arrivals, seed: share.seed(ofWorkload: index))
-            while let moment = clock.next(), moment < duration { moments.append(moment) }
+            var left = share.workloads[index].total ?? Int.max
+            while left > 0, let moment = clock.next(), moment < duration {
+                moments.append(moment)
+                left -= 1
+            }
         }
         return moments.sorted()
     }

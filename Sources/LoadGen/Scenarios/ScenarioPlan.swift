@@ -15,14 +15,16 @@ public struct ScenarioPlan: Sendable {
     private static let closedStartsPerSecond = 200_000.0
 
     /// - Parameters:
-    ///   - target: Where all workloads go, by their own ports if it has port 0.
+    ///   - target: Where all workloads go.
+    ///   - port: The first of the ports there; `nil` is each workload's own.
+    ///   - portCount: How many there are from `port` on.
     ///   - sources: Where they come from; `nil` is the system's choice.
     ///   - tableMaximum: `nf_conntrack_max` of the table that is observed, which shares are of;
     ///     `nil` is what the file says.
     /// - Throws: Everything that cannot be done.
     public init(
-        _ scenario: Scenario, target: AddressPool, port: UInt16?, sources: AddressPool?,
-        tableMaximum: Int? = nil
+        _ scenario: Scenario, target: AddressPool, port: UInt16?, portCount: Int = 1,
+        sources: AddressPool?, tableMaximum: Int? = nil
     ) throws(ScenarioPlanError) {
         var workloads: [LoadWorkload] = []
         var problems: [String] = []
@@ -30,7 +32,8 @@ public struct ScenarioPlan: Sendable {
         for workload in scenario.workloads {
             do throws(ScenarioPlanError) {
                 let counted = try Self.counted(workload, scenario, tableMaximum, &notes)
-                workloads.append(try Self.workload(counted, target, port, sources, &notes))
+                let ports = port.map { (first: $0, count: portCount) }
+                workloads.append(try Self.workload(counted, target, ports, sources, &notes))
             } catch {
                 problems += error.lines
             }
@@ -77,8 +80,9 @@ public struct ScenarioPlan: Sendable {
     }
 
     private static func workload(
-        _ workload: Scenario.Workload, _ target: AddressPool, _ port: UInt16?,
-        _ sources: AddressPool?, _ notes: inout [String]
+        _ workload: Scenario.Workload, _ target: AddressPool,
+        _ targetPorts: (first: UInt16, count: Int)?, _ sources: AddressPool?,
+        _ notes: inout [String]
     ) throws(ScenarioPlanError) -> LoadWorkload {
         let name = workload.name
         guard case .flows(let flow) = workload.kind, let goal = workload.target else {
@@ -92,12 +96,18 @@ public struct ScenarioPlan: Sendable {
         }
         let ports = goal.ports
         let pool = TargetPool(
-            addresses: target, firstPort: port ?? ports.lowerBound,
-            portCount: port == nil ? ports.count : 1)
+            addresses: target, firstPort: targetPorts?.first ?? ports.lowerBound,
+            portCount: targetPorts?.count ?? ports.count)
         var result = LoadWorkload(
             name: name, transport: transport,
             model: model(workload, &problems), target: pool)
         result.sources = sources
+        result.total = workload.total
+        if workload.isStopped {
+            result.model = Self.idle
+            notes.append(
+                "\(name): left out: it is stopped, and the timeline that starts it is not run")
+        }
         if let ending = Ending(rawValue: flow.closing.rawValue) {
             result.ending = ending
         } else {
@@ -127,20 +137,30 @@ public struct ScenarioPlan: Sendable {
                 result.lookup = Lookup(resolver)
                 notes.append(
                     "\(name): names are looked up by UDP at the target, port "
-                        + "\(port ?? resolver.target.ports.lowerBound), where ctlab sink has to answer"
+                        + "\(targetPorts?.first ?? resolver.target.ports.lowerBound), where ctlab sink has "
+                        + "to answer"
                 )
-                if port == nil { result.lookup?.port = resolver.target.ports.lowerBound }
+                result.lookup?.port = targetPorts?.first ?? resolver.target.ports.lowerBound
             } else {
                 notes.append("\(name): no names are looked up: datagram flows share sockets")
             }
         }
         if transport == .udp {
+            if max(result.requestByteCount, result.responseByteCount)
+                > LoadWorkload.datagramByteCount
+            {
+                notes.append(
+                    "\(name): datagrams have at most \(LoadWorkload.datagramByteCount) bytes")
+            }
             result.wantsAnswers = result.responseByteCount > 0
             result.sourcePortCount = pool.count >= 1000 ? 8 : 1000
         }
         guard problems.isEmpty else { throw ScenarioPlanError(lines: problems) }
         return result
     }
+
+    /// No flow at any time.
+    private static let idle = LoadModel.open(Arrivals(stages: [], spacing: .uniform))
 
     /// When flows begin, the wait for the workload's own start included.
     private static func model(

@@ -115,7 +115,8 @@ struct CompareCommand: ParsableCommand {
         let pool = try generator.sourcePool(for: target)
         do {
             let made = try ScenarioPlan(
-                described, target: target.addresses, port: target.firstPort, sources: pool,
+                described, target: target.addresses, port: target.firstPort,
+                portCount: target.portCount, sources: pool,
                 tableMaximum: try generator.tableMaximum(for: described))
             notes += made.notes
             return try generator.bounded(made.plan)

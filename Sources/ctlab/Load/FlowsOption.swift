@@ -25,6 +25,11 @@ enum FlowsOption {
                 throw Failure(
                     code: .usage, text: "\(option): found \(text), expected 1 or more")
             }
+            guard count <= LoadLimits().flows else {
+                throw Failure(
+                    code: .usage,
+                    text: "\(option): found \(text), expected at most \(LoadLimits().flows)")
+            }
             self = .count(count)
         }
     }

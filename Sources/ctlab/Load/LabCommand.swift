@@ -35,7 +35,7 @@ struct LabCommand: ParsableCommand {
         @Option(name: .customLong("set"), help: "A setting of the gateway, NAME=VALUE.")
         var settings: [String] = []
 
-        @Option(help: "The gateway's rules, a file with nftables text.")
+        @Option(help: "The gateway's rules, a file with nftables text; before a scenario's.")
         var rules: String?
 
         @Option(name: .customLong("client-set"), help: "A setting of the client, NAME=VALUE.")
@@ -71,6 +71,13 @@ struct LabCommand: ParsableCommand {
             }
             if let loss {
                 setup.loss = try OptionValue.read("--loss", loss, OptionQuantity.share)
+                guard setup.loss < 1 else {
+                    throw Failure(
+                        code: .usage,
+                        text:
+                            "--loss: found '\(loss)', expected less than 100%: links that lose all "
+                            + "are none")
+                }
             }
         }
 
@@ -78,6 +85,11 @@ struct LabCommand: ParsableCommand {
         func add(to setup: inout LabSetup) throws {
             setup.add(try settings.map { try Self.pair("--set", $0) })
             setup.add(clientSettings: try clientSettings.map { try Self.pair("--client-set", $0) })
+            if let rules {
+                setup.ruleset = try Self.text(rules)
+            } else if noNat {
+                setup.ruleset = LabSetup.tracking
+            }
             if let clientRules { setup.clientRuleset = try Self.text(clientRules) }
             try addLinks(to: &setup)
         }
@@ -119,7 +131,13 @@ struct LabCommand: ParsableCommand {
             }
             try LabCommand.doing {
                 let claim = try LabClaim(Lab())
-                try Lab().up(setup)
+                do {
+                    try Lab().up(setup)
+                } catch {
+                    // One that was up before is gone as well.
+                    try? claim.noteDown()
+                    throw error
+                }
                 try claim.noteUp()
             }
             let lab = Lab()
@@ -238,12 +256,15 @@ struct LabCommand: ParsableCommand {
             }
         }
 
-        /// The scenario behind `compare`.
+        /// The scenario behind `compare`, options before it or not.
         private var comparedScenario: String? {
-            guard command.first == "compare", command.count > 1, !command[1].hasPrefix("-") else {
-                return nil
-            }
-            return command[1]
+            guard command.first == "compare" else { return nil }
+            // The command itself knows its words; the target is added where it is run.
+            let words = Array(command.dropFirst())
+            let parsed =
+                (try? CompareCommand.parse(words))
+                ?? (try? CompareCommand.parse(words + ["--target", "\(Lab.serverIPv6):9000"]))
+            return parsed?.scenario
         }
 
         /// The scenario the lab is made from.

@@ -125,6 +125,20 @@ struct LoadCommand: ParsableCommand {
         return options.compactMap { $0.1 ? $0.0 : nil }
     }
 
+    /// Refuses what would change nothing.
+    private func checkTraits(of profile: QuickProfile) throws(Failure) {
+        let common = ["--rate", "--for", "--patience", "--seed"]
+        for option in profileOptions where !common.contains(option) {
+            let trait = String(option.dropFirst(2))
+            guard !profile.traits.contains(trait) else { continue }
+            let names = QuickProfile.allCases.filter { $0.traits.contains(trait) }.map(\.rawValue)
+            throw Failure(
+                code: .usage,
+                text: "\(option): found it with --quick \(profile.rawValue), expected it with "
+                    + names.joined(separator: ", "))
+        }
+    }
+
     mutating func run() throws {
         let (target, permit) = try generator.targets.approved()
         let plan = try scenario.map { try self.plan(ofScenario: $0, target) } ?? self.plan(target)
@@ -148,7 +162,8 @@ struct LoadCommand: ParsableCommand {
         do {
             let made = try ScenarioPlan(
                 file.scenario, target: target.addresses,
-                port: target.firstPort, sources: pool,
+                port: target.firstPort,
+                portCount: target.portCount, sources: pool,
                 tableMaximum: try generator.tableMaximum(for: file.scenario))
             for note in made.notes { Message.error(note) }
             return try generator.bounded(made.plan)
@@ -163,6 +178,7 @@ struct LoadCommand: ParsableCommand {
             let names = QuickProfile.allCases.map(\.rawValue).joined(separator: ", ")
             throw Failure(code: .usage, text: "--quick: found '\(quick)', expected \(names)")
         }
+        try checkTraits(of: profile)
         let seconds = try OptionValue.seconds("--for", duration ?? "10s")
         var workload = profile.workload(target)
         if let ending {
@@ -193,7 +209,7 @@ struct LoadCommand: ParsableCommand {
             workload.patience = try self.patience(patience)
             workload.lookup?.timeout = workload.patience
         }
-        if let reuse { workload.reuse = try self.reuse(reuse, of: profile) }
+        if let reuse { workload.reuse = try self.reuse(reuse) }
         workload.model = try model(workload.model, seconds)
         var plan = Plan(workloads: [workload], duration: UInt64(seconds * 1e9))
         if let background { plan = try self.plan(plan, on: background, target) }
@@ -211,12 +227,7 @@ struct LoadCommand: ParsableCommand {
         return UInt64(seconds * 1e9)
     }
 
-    private func reuse(_ text: String, of profile: QuickProfile) throws -> TupleReuse {
-        guard profile == .fanout else {
-            throw Failure(
-                code: .usage, text: "--reuse: found '\(text)', expected it with --quick fanout only"
-            )
-        }
+    private func reuse(_ text: String) throws -> TupleReuse {
         switch text {
         case "cycle": return .cycle
         case "never": return .never
@@ -233,12 +244,7 @@ struct LoadCommand: ParsableCommand {
 
     /// The plan on top of a background: its flows begin once that should stand.
     private func plan(_ plan: Plan, on background: String, _ target: TargetPool) throws -> Plan {
-        guard case .open(var arrivals) = plan.workloads[0].model else {
-            throw Failure(
-                code: .usage,
-                text: "--background: found '\(background)' with --quick hold, expected it with "
-                    + "another profile; --flows says how many are held")
-        }
+        guard case .open(var arrivals) = plan.workloads[0].model else { return plan }
         let count = try FlowsOption("--background", background)
             .count("--background", of: generator.observation)
         let wait = QuickProfile.secondsToStand(count)
@@ -263,14 +269,15 @@ struct LoadCommand: ParsableCommand {
             let wanted = try flows.map {
                 try FlowsOption("--flows", $0).count("--flows", of: generator.observation)
             }
-            return .held(count: wanted ?? count, startsPerSecond: ramp?.to ?? startsPerSecond)
-        case .open(var model):
-            if let flows {
-                _ = try FlowsOption("--flows", flows)
+            if let ramp, ramp.from != ramp.to {
                 throw Failure(
                     code: .usage,
-                    text: "--flows: found \(flows), expected it with --quick hold only")
+                    text:
+                        "--rate: found '\(rate ?? "")', expected one rate with --quick hold, such as "
+                        + "2000/s")
             }
+            return .held(count: wanted ?? count, startsPerSecond: ramp?.to ?? startsPerSecond)
+        case .open(var model):
             let stage = model.stages[0]
             model.stages = [
                 Arrivals.Stage(
