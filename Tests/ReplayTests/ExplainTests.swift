@@ -41,4 +41,39 @@ struct ExplainTests {
         let told = try Self.replay(name, .packet(3)).outcomes
         #expect(told.filter { $0.story != nil }.map(\.packet) == [3])
     }
+
+    @Test("Zones and timeout policies that rules set are told where they take hold")
+    func rulesThatAttach() throws {
+        let shipped = Recordings.folder.deletingLastPathComponent().deletingLastPathComponent()
+            .appending(path: "scenarios/captures/udp-stream")
+        var configuration = try NodeFile.read(shipped.path + ".node.yaml").configuration
+        configuration.ruleset = try Ruleset(
+            nftables: """
+                table ip t {
+                  ct timeout quick { protocol udp; policy = { unreplied: 11, replied: 100 } }
+                  chain pre {
+                    type filter hook prerouting priority raw;
+                    iifname "lan" ct zone set 5
+                    iifname "wan" ct original zone set 6
+                  }
+                  chain way {
+                    type filter hook forward priority filter;
+                    udp dport 5004 ct timeout set "quick"
+                  }
+                }
+                """, file: "t.nft", interfaces: configuration.interfaces.map(\.name))
+        var replayer = Replayer(configuration, wants: .outcomes)
+        replayer.explained = .all
+        var reader = try CaptureReader(
+            ByteArraySource(try Recordings.contents(shipped.path + ".pcap")))
+        var keeper = Keeper()
+        var notes = CaptureNotes()
+        try replayer.replay(&reader, &notes, &keeper)
+        let told = keeper.outcomes.compactMap(\.story).flatMap { $0 }.joined(separator: "\n")
+        #expect(told.contains("track     in zone 5, bucket "), "\(told)")
+        #expect(told.contains("track     in zone 6, then in zone 0 of the replies, bucket "))
+        #expect(told.contains("the entry has the timeout policy's lifetimes now: 11 s"))
+        #expect(
+            told.contains("the timeout policy changes nothing: the entry is in the table already"))
+    }
 }

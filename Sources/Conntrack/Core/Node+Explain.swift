@@ -24,13 +24,13 @@ extension Node {
     }
 
     mutating func explainLookup(
-        _ tuple: Tuple, _ hash: UInt32, _ found: ConnectionTable.Found?, _ walked: UInt64,
-        at now: Moment
+        _ tuple: Tuple, _ zones: ZonePair, _ hash: UInt32, _ found: ConnectionTable.Found?,
+        _ walked: UInt64, at now: Moment
     ) {
         table.journal.steps.append(
             .lookup(
                 LookupTrace(
-                    tuple: tuple, bucket: Int(table.buckets.bucket(of: hash)),
+                    tuple: tuple, zones: zones, bucket: Int(table.buckets.bucket(of: hash)),
                     linksWalked: table.linksWalked &- walked, removed: table.journal.removedCount,
                     direction: found?.direction,
                     entry: found.map { table.entry($0.slot, at: now) })))
@@ -53,7 +53,14 @@ extension Node {
                 TrackerTrace(
                     packet: packet, direction: direction, isNew: isNew, before: before,
                     after: table.states[packet.connection],
-                    statusBefore: table.records[packet.connection].status, result: result)))
+                    statusBefore: table.records[packet.connection].status, result: result,
+                    hasPolicy: table.hasTimeoutPolicy(packet.connection))))
+    }
+
+    mutating func explainPolicy(_ slot: Slot, at now: Moment) {
+        let isNew = !table.records[slot].status.contains(.confirmed)
+        table.journal.steps.append(
+            .policy(isNew ? table.entry(slot, at: now).remainingTicks : nil))
     }
 
     mutating func explainMapping(

@@ -25,7 +25,9 @@ extension Node {
             let walked = table.linksWalked
             let (found, hash) = table.find(
                 packet.tuple, zones, namespace, knownHash: packet.knownHash, at: now)
-            if table.journal.explains { explainLookup(packet.tuple, hash, found, walked, at: now) }
+            if table.journal.explains {
+                explainLookup(packet.tuple, zones, hash, found, walked, at: now)
+            }
             followsNewcomer = found == nil
             if let found {
                 packet.connection = found.slot

@@ -323,9 +323,10 @@ public struct Node: ~Copyable {
             table.setMark(mark, packet.connection)
             if hasChanged, packet.connection != .none { table.note(.mark, packet.connection) }
         }
+        // The story tells what a rule did behind the rule.
+        if effects.traces { explainChain(chain.index, outcome) }
         if effects.attaches { attach(packet, at: now) }
         if !effects.logs.isEmpty { writeRuleLogs(packet, hook, at: now) }
-        if effects.traces { explainChain(chain.index, outcome) }
         return outcome
     }
 
@@ -337,6 +338,7 @@ public struct Node: ~Copyable {
         if let policy = effects.timeoutPolicy {
             table.setTimeoutPolicy(
                 firstTimeoutPolicy + UInt32(policy), packet.connection, at: now)
+            if table.journal.explains { explainPolicy(packet.connection, at: now) }
         }
         if let helper = effects.helper { table.setHelper(helper, packet.connection) }
     }

@@ -32,7 +32,8 @@ extension PacketStory {
         switch result.action {
         case .refresh:
             let assured = result.setsAssured ? "; the entry becomes ASSURED" : ""
-            say("", "accepted and counted, lifetime \(seconds(result.timeout))\(assured)")
+            let policy = trace.hasPolicy ? " by the timeout policy that a rule set" : ""
+            say("", "accepted and counted, lifetime \(seconds(result.timeout))\(policy)\(assured)")
         case .pass: say("", "accepted, but not counted, and the lifetime stays as it was")
         case .invalid:
             say("", "INVALID: it loses its entry and goes on; only a rule can drop it")

@@ -44,6 +44,11 @@ struct PacketStory {
                 "track",
                 "the error quotes a packet of \(text(entry.original)): RELATED to its entry")
         case .followed(let trace): tell(trace)
+        case .policy(let ticks):
+            say(
+                "",
+                ticks.map { "  the entry has the timeout policy's lifetimes now: \(seconds($0))" }
+                    ?? "  the timeout policy changes nothing: the entry is in the table already")
         case .route(let destination, let packet): tell(destination, packet)
         case .decision(let trace): tell(trace)
         case .probe(let tuple, let isTaken): probes.append((tuple, isTaken))
@@ -133,7 +138,8 @@ struct PacketStory {
         let evicted = lookup.removed - removedBefore
         removedBefore = lookup.removed
         let gone = evicted > 0 ? ", \(evicted) expired on the way and removed" : ""
-        let start = "bucket \(lookup.bucket), \(links) walked\(gone): "
+        let start =
+            Self.words(lookup.zones) + "bucket \(lookup.bucket), \(links) walked\(gone): "
         guard let entry = lookup.entry, let direction = lookup.direction else {
             say("track", start + "no entry has this tuple")
             return
@@ -145,6 +151,13 @@ struct PacketStory {
             "track",
             start + "found as \(side) tuple of an entry that is \(replied)\(assured), "
                 + "\(seconds(entry.remainingTicks)) left")
+    }
+
+    /// Where the tuple was looked for; nothing of the default zone.
+    private static func words(_ zones: ZonePair) -> String {
+        if zones == .none { return "" }
+        if zones.original == zones.reply { return "in zone \(zones.original), " }
+        return "in zone \(zones.original), then in zone \(zones.reply) of the replies, "
     }
 
     private mutating func tell(made: LookupTrace) {

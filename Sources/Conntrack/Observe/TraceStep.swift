@@ -30,6 +30,9 @@ enum TraceStep: Sendable {
     /// An ICMP error belongs to the connection of the packet it quotes.
     case related(Entry)
     case followed(TrackerTrace)
+    /// A rule gave the connection a timeout policy: the lifetime in ticks that it begins with, or
+    /// `nil` for a connection that is in the table and keeps what it has.
+    case policy(Int32?)
     case route(Routing.Destination, Packet)
     case decision(MappingTrace)
     /// A tuple a mapping might have led to, as the packet would look.
@@ -62,6 +65,7 @@ enum HelperTrace: Sendable {
 
 struct LookupTrace: Sendable {
     var tuple: Tuple
+    var zones = ZonePair.none
     var bucket: Int
     var linksWalked: UInt64
     /// Expired connections that went, or those that early drop removed.
@@ -78,6 +82,8 @@ struct TrackerTrace: Sendable {
     var after: ConnectionState
     var statusBefore: Status
     var result: TrackerResult
+    /// Whether the lifetimes are those of a timeout policy that a rule gave the entry.
+    var hasPolicy: Bool
 }
 
 struct MappingTrace: Sendable {

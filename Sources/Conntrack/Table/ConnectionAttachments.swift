@@ -117,6 +117,11 @@ extension ConnectionTable {
         refresh(slot, timeoutPolicies[Int(policy)].first, at: now)
     }
 
+    /// Whether a rule gave the connection a timeout policy.
+    func hasTimeoutPolicy(_ slot: Slot) -> Bool {
+        attachments(of: slot).map { attached[$0].timeoutPolicy != .max } ?? false
+    }
+
     /// Gives a connection not yet confirmed a helper; the first one stays.
     mutating func setHelper(_ helper: HelperKind, _ slot: Slot) {
         guard records[slot].status.isDisjoint(with: [.confirmed, .helper]) else { return }
