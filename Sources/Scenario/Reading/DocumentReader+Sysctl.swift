@@ -45,9 +45,10 @@ extension DocumentReader {
     /// reported.
     mutating func settings(of text: String, file: String) -> [SettingLine] {
         var lines: [SettingLine] = []
-        for (index, line) in text.split(separator: "\n", omittingEmptySubsequences: false)
-            .enumerated()
-        {
+        for (index, line) in text.split(
+            omittingEmptySubsequences: false, whereSeparator: \.isNewline
+        )
+        .enumerated() {
             let trimmed = line.trimmed
             guard let first = trimmed.first, first != "#", first != ";" else { continue }
             let parts = trimmed.split(

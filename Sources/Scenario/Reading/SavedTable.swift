@@ -29,7 +29,7 @@ public struct SavedTable: Sendable, Hashable {
     init(_ text: String, file: String, findings: inout [Finding]) {
         self.file = file
         var wrong = 0
-        let all = text.split(separator: "\n", omittingEmptySubsequences: false)
+        let all = text.split(omittingEmptySubsequences: false, whereSeparator: \.isNewline)
         for (number, line) in all.enumerated() {
             let words = line.split { $0 == " " || $0 == "\t" || $0 == "\r" }
             guard !words.isEmpty, words[0] != "conntrack", words[0].first != "#" else { continue }

@@ -280,9 +280,10 @@ extension ScenarioReader {
             throw ValueProblem(found: "'\(name)' (\(error.reason))", expected: "a readable file")
         }
         var times: [Interval] = []
-        for (index, line) in text.split(separator: "\n", omittingEmptySubsequences: false)
-            .enumerated()
-        {
+        for (index, line) in text.split(
+            omittingEmptySubsequences: false, whereSeparator: \.isNewline
+        )
+        .enumerated() {
             let word = line.prefix { $0 != "#" }.trimmed
             if word.isEmpty { continue }
             let isBare = Quantity.number(word[...]) != nil
