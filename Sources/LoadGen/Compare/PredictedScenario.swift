@@ -179,7 +179,8 @@ extension Plan {
         for number in 0..<max(1, processes) {
             let share = part(number, of: max(1, processes))
             guard case .open(let arrivals) = share.workloads[index].model else { continue }
-            var clock = ArrivalClock(arrivals, seed: share.seed(ofWorkload: index))
+            var clock = ArrivalClock(
+                arrivals, seed: share.seed(ofWorkload: index), share: share.workloads[index].share)
             while let moment = clock.next(), moment < duration { moments.append(moment) }
         }
         return moments.sorted()
