@@ -151,9 +151,10 @@ public struct LoadWorkload: Sendable, Codable, Hashable {
         (sources?.count ?? 1) * max(1, sourcePortCount) * target.count
     }
 
-    /// Divides the five-tuples of a fan-out: a pair of ends belongs to one process, so that only one
-    /// side of the pairs is divided. Where neither is enough, each process has source ports of its
-    /// own, at least one.
+    /// Divides the five-tuples of a fan-out.
+    ///
+    /// A pair of ends belongs to one process, so that only one side of the pairs is divided. Where
+    /// neither is enough, each process has source ports of its own, at least one.
     fileprivate mutating func divideTuples(_ share: PlanShare) {
         let (part, parts) = (share.part, share.parts)
         if target.addresses.count >= parts {
