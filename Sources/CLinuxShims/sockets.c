@@ -128,6 +128,16 @@ int ctlab_unacknowledged(int fd, int *byteCount) {
     return ioctl(fd, SIOCOUTQ, byteCount);
 }
 
+// Segments of a TCP socket that were sent again, its SYN included.
+int ctlab_retransmissions(int fd, uint32_t *count) {
+    struct tcp_info info;
+    memset(&info, 0, sizeof info);
+    socklen_t length = sizeof info;
+    if (getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &length) != 0) return -1;
+    *count = info.tcpi_total_retrans;
+    return 0;
+}
+
 int ctlab_epoll_create(void) { return epoll_create1(EPOLL_CLOEXEC); }
 
 int ctlab_epoll_add(int epoll, int fd, uint32_t events, uint64_t token) {

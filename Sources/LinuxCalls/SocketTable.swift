@@ -250,6 +250,12 @@ public struct SocketTable: ~Copyable {
         return unsafe ctlab_unacknowledged(descriptors[slot], &count) == 0 ? Int(count) : 0
     }
 
+    /// Segments of the connection in `slot` that were sent again, its SYN included.
+    public func retransmissionCount(_ slot: Int) -> Int {
+        var count: UInt32 = 0
+        return unsafe ctlab_retransmissions(descriptors[slot], &count) == 0 ? Int(count) : 0
+    }
+
     /// Acknowledges at once what was received.
     public func acknowledgeNow(_ slot: Int) { _ = ctlab_acknowledge_now(descriptors[slot]) }
 

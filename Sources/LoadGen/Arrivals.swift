@@ -24,7 +24,8 @@ public struct Arrivals: Sendable, Codable, Hashable {
             let root = Double.sqrt(max(0, fromPerSecond * fromPerSecond + 2 * slope * mass))
             // This form of the quadratic's solution holds for a slope of zero, too.
             let divisor = fromPerSecond + root
-            return divisor > 0 ? min(seconds, 2 * mass / divisor) : seconds
+            guard divisor > 0 else { return mass > 0 ? seconds : 0 }
+            return min(seconds, 2 * mass / divisor)
         }
     }
 
@@ -33,7 +34,7 @@ public struct Arrivals: Sendable, Codable, Hashable {
         case uniform
         /// Each independent of the others, as from many people.
         case poisson
-        /// So many at once, at the stage's rate on average.
+        /// So many at once, at the stage's rate on average; the first at the start.
         case bursts(size: Int)
     }
 
@@ -76,7 +77,10 @@ public struct Arrivals: Sendable, Codable, Hashable {
         return sum
     }
 
+    /// With a rate that is so many times lower; bursts keep their moments, and are counted out
+    /// (`PlanShare`).
     func divided(by parts: Int) -> Arrivals {
+        if case .bursts = spacing { return self }
         var arrivals = self
         for index in arrivals.stages.indices {
             arrivals.stages[index].fromPerSecond /= Double(parts)
@@ -99,18 +103,28 @@ public struct ArrivalClock: Sendable {
     private var secondsBefore = 0.0
     /// Where the next arrival stands, in arrivals.
     private var mass = 0.0
+    /// Arrivals of a burst, and those of the present one that are to come.
+    private var burstSize = 1
     private var leftInBurst = 0
     private var lastMoment: UInt64 = 0
 
-    public init(_ arrivals: Arrivals, seed: UInt64) {
+    /// - Parameter share: The part of each burst that is drawn.
+    public init(_ arrivals: Arrivals, seed: UInt64, share: PlanShare = PlanShare()) {
         self.arrivals = arrivals
         dice = LoadDice(seed: seed)
+        switch arrivals.spacing {
+        case .poisson: break
         // Even arrivals stand in the middle of their gaps: none falls on a run's very end.
-        if arrivals.spacing == .uniform { mass = -0.5 }
+        case .uniform: mass = -0.5
+        case .bursts(let size):
+            mass = -Double(max(1, size))
+            burstSize = share.count(of: max(1, size))
+        }
     }
 
     /// Nanoseconds from the start to the next arrival; `nil` behind the last stage.
     public mutating func next() -> UInt64? {
+        guard burstSize > 0 else { return nil }
         if leftInBurst > 0 {
             leftInBurst -= 1
             return lastMoment
@@ -120,12 +134,13 @@ public struct ArrivalClock: Sendable {
         case .poisson: mass += -Double.log(1 - dice.unit())
         case .bursts(let size):
             mass += Double(max(1, size))
-            leftInBurst = max(1, size) - 1
+            leftInBurst = burstSize - 1
         }
         while stage < arrivals.stages.count {
             let current = arrivals.stages[stage]
-            if mass - massBefore <= current.mass {
-                let seconds = secondsBefore + current.time(of: mass - massBefore)
+            // What falls on a stage's very end, whatever a product's last bit says, is the next's.
+            if mass - massBefore < current.mass * (1 - 1e-12) {
+                let seconds = secondsBefore + current.time(of: max(0, mass - massBefore))
                 lastMoment = UInt64(seconds * 1e9)
                 return lastMoment
             }

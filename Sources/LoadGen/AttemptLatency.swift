@@ -3,12 +3,13 @@ internal import Histogram
 /// How long a share of all attempts took, those that came to nothing among them.
 ///
 /// A percentile of the flows that succeeded looks the better the more flows failed: of a full table
-/// it shows only those that found room. Here a flow that failed or was cut off is one that takes
-/// longer than it had waited.
+/// it shows only those that found room. Here a flow that failed or was cut off counts as one that
+/// is never answered: it stands behind all that were, however soon it failed.
 public enum AttemptLatency: Sendable, Hashable {
     /// That share succeeded within so many microseconds.
     case within(UInt64)
-    /// So many did not succeed: it is more than these microseconds, and nobody knows how many.
+    /// So many did not succeed: it is more than these microseconds, and nobody knows how many. No
+    /// success took longer, and no lower percentile is higher.
     case moreThan(UInt64)
 }
 
@@ -26,6 +27,8 @@ extension Latencies {
         }
         var bounds = complete
         bounds.add(gaveUp)
-        return .moreThan(bounds.valueAtPercentile(percentile))
+        // Behind every success, and as far as that share of all attempts was seen to wait.
+        let slowest = complete.totalCount > 0 ? complete.valueAtPercentile(100) : 0
+        return .moreThan(max(slowest, bounds.valueAtPercentile(percentile)))
     }
 }

@@ -52,7 +52,7 @@ struct Lane {
         switch workload.model {
         case .open(let arrivals):
             gap = 0
-            var clock = ArrivalClock(arrivals, seed: seed)
+            var clock = ArrivalClock(arrivals, seed: seed, share: workload.share)
             nextStart = clock.next().map { origin + $0 }
             self.clock = clock
         case .held(let count, let startsPerSecond):
@@ -83,8 +83,13 @@ struct Lane {
             }
             seconds -= stage.seconds
         }
-        wanted = Int(count.rounded())
+        wanted = workload.share.count(of: Int(count.rounded()))
         return workload.hold == .forever && flows.active > wanted
+    }
+
+    /// Of a fan-out that is answered: answers that have not come.
+    var openAnswers: Int {
+        workload.isFanout && workload.wantsAnswers ? max(0, flows.datagrams - flows.answers) : 0
     }
 
     /// Whether what is wanted changes by itself.

@@ -110,7 +110,9 @@ public struct LimitEvidence: Sendable {
         case .descriptors: "more --processes, or a higher limit: ulimit -n"
         case .ports: "more source addresses (--sources), or more target ports"
         case .memory: "see net.ipv4.tcp_mem, and free memory"
-        case .refused: "start what should listen there: ctlab sink --tcp PORT"
+        case .refused:
+            "start what should listen there: ctlab sink "
+                + "--\(TargetAbsence.refusingTransport([flows]).rawValue) PORT"
         case .rights: "run it as root, or with CAP_NET_ADMIN"
         case .ownTable: "see nft list ruleset, and ctlab observe on this machine"
         case .backlog: "raise net.core.somaxconn at the target, and its program's backlog"

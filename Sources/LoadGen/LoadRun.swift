@@ -35,6 +35,13 @@ public struct LoadResult: Sendable {
     /// In how many seconds each process had not told of them half a second later.
     public var lateSeconds: [Int]
 
+    var processCount: Int { lateSeconds.count }
+
+    /// Whether process `index` ended before its time.
+    func isLost(_ index: Int) -> Bool {
+        lostProcesses.contains { $0.hasPrefix("worker \(index + 1) ") }
+    }
+
     /// Whether the run ended before it had done what it was to do.
     public var isPartial: Bool {
         wasInterrupted || healthFailure != nil || !lostProcesses.isEmpty
@@ -290,8 +297,7 @@ public struct LoadRun: ~Copyable {
             overtime = max(overtime, Self.overtime + UInt64(count) * Self.overtimeEach)
             deadline = max(deadline, origin + plan.duration + plan.grace + overtime)
             for (part, child) in children.enumerated() {
-                let share =
-                    count * (part + 1) / children.count - count * part / children.count
+                let share = PlanShare(part: part, parts: children.count).count(of: count)
                 child.tell("hold \(workload) \(share)")
             }
         }

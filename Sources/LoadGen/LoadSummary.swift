@@ -34,14 +34,16 @@ public struct LoadSummary: Sendable {
             for failure in flows.failures.sorted(by: { $0.count > $1.count }) {
                 lines.append("  \(failure.count) × \(failure.text)")
             }
-            lines += remarks(flows, workload)
+            lines += remarks(flows, index)
             lines += Self.lines(result.latencies[index])
         }
         for (index, seconds) in result.lateSeconds.enumerated() where seconds > 0 {
             lines.append(
                 "worker \(index + 1) answered late in \(seconds) "
-                    + (seconds == 1 ? "second" : "seconds")
-                    + ": what it did in them is counted in later ones")
+                    + (seconds == 1 ? "second: " : "seconds: ")
+                    + (result.isLost(index)
+                        ? "what it did after it told last is not known"
+                        : "what it did in them is counted in later ones"))
         }
         if let first, let last {
             let moved = last.changes(since: first).map { "\($0.name)+\($0.count)" }
@@ -97,7 +99,8 @@ public struct LoadSummary: Sendable {
         return parts.joined(separator: ", ")
     }
 
-    private func remarks(_ flows: FlowCounts, _ workload: LoadWorkload) -> [String] {
+    private func remarks(_ flows: FlowCounts, _ index: Int) -> [String] {
+        let workload = plan.workloads[index]
         var lines: [String] = []
         let lookups = flows.lookups
         if lookups.asked > 0 {
@@ -105,11 +108,12 @@ public struct LoadSummary: Sendable {
                 "  queries: asked \(lookups.asked) times, \(flows.datagrams) sent, \(flows.answers) "
                     + "answers; \(lookups.answered) answered in full, \(lookups.partlyAnswered) by "
                     + "one of two, \(lookups.unanswered) by none, \(lookups.lostAnswers) answers lost"
-            )
+                    + (lookups.unfinished > 0 ? ", \(lookups.unfinished) cut off by the end" : ""))
         }
         if flows.usedUpStarts > 0 {
+            let tuples = plan.tupleCount(ofWorkload: index, processes: result.processCount)
             lines.append(
-                "  \(flows.usedUpStarts) starts found none of the \(workload.tupleCount) five-tuples "
+                "  \(flows.usedUpStarts) starts found none of the \(tuples) five-tuples "
                     + "free (--reuse \(workload.reuse.text)); more --source-ports or targets help")
         }
         if flows.retransmitted.contains(where: { $0 > 0 }) {

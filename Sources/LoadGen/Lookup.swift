@@ -41,6 +41,8 @@ public struct Lookup: Sendable, Codable, Hashable {
 }
 
 /// What became of a workload's queries, a socket's at a time.
+///
+/// What was asked and is none of the rest is still open.
 public struct LookupCounts: Sendable, Codable, Hashable {
     /// Times a socket's queries were sent, or sent again.
     public var asked = 0
@@ -48,9 +50,11 @@ public struct LookupCounts: Sendable, Codable, Hashable {
     public var answered = 0
     /// Some answers came in time, and one did not: the race's tell-tale.
     public var partlyAnswered = 0
-    /// No answer came in time.
+    /// No answer came in time, or nobody listens.
     public var unanswered = 0
-    /// Answers that did not come in time.
+    /// Broken off before their time was over.
+    public var unfinished = 0
+    /// Answers that did not come in time, or at all.
     public var lostAnswers = 0
 
     public init() {}
@@ -61,6 +65,7 @@ public struct LookupCounts: Sendable, Codable, Hashable {
         sum.answered += right.answered
         sum.partlyAnswered += right.partlyAnswered
         sum.unanswered += right.unanswered
+        sum.unfinished += right.unfinished
         sum.lostAnswers += right.lostAnswers
         return sum
     }
@@ -71,6 +76,7 @@ public struct LookupCounts: Sendable, Codable, Hashable {
         change.answered -= old.answered
         change.partlyAnswered -= old.partlyAnswered
         change.unanswered -= old.unanswered
+        change.unfinished -= old.unfinished
         change.lostAnswers -= old.lostAnswers
         return change
     }
@@ -79,7 +85,8 @@ public struct LookupCounts: Sendable, Codable, Hashable {
     var named: [(name: String, count: Int)] {
         [
             ("asked", asked), ("answered", answered), ("one_of_two", partlyAnswered),
-            ("none", unanswered), ("lost_answers", lostAnswers),
+            ("none", unanswered), ("unfinished", unfinished),
+            ("lost_answers", lostAnswers),
         ]
     }
 }

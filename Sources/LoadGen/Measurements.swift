@@ -11,9 +11,10 @@ public struct FailureCount: Sendable, Codable, Hashable {
     /// The first peer it happened with; of a `bind`, the local address.
     public var peer: String
 
-    /// `connect 10.0.0.2:80: Connection refused (errno 111)`.
+    /// `connect 10.0.0.2:80: Connection refused (errno 111)`; `10.0.0.2:80: no answer came in time`.
     public var text: String {
-        "\(SystemCallError(call: "\(failure.call.name) \(peer)", code: failure.code))"
+        if failure == .unanswered { return "\(peer): no answer came in time" }
+        return "\(SystemCallError(call: "\(failure.call.name) \(peer)", code: failure.code))"
     }
 }
 
@@ -32,7 +33,7 @@ public struct FlowCounts: Sendable, Codable, Hashable {
     public var failed = 0
     /// Standing connections the peer broke off.
     public var lost = 0
-    /// Attempts cut off by the run's end.
+    /// Attempts, exchanges and endings cut off by the run's end.
     public var unfinished = 0
     /// Flows that were open when their process ended before its time.
     public var orphaned = 0
@@ -45,8 +46,8 @@ public struct FlowCounts: Sendable, Codable, Hashable {
     /// Datagrams sent, and answers received.
     public var datagrams = 0
     public var answers = 0
-    /// Handshakes that took so long, and attempts given up after so long, that the SYN must have
-    /// been sent again: once (1 s and more), twice (3 s), three times or more (7 s).
+    /// Handshakes, and attempts given up, whose SYN was sent again, as the system counts it: once,
+    /// twice, three times or more.
     public var retransmitted = [0, 0, 0]
     /// The largest delay from a flow's due moment to its start, in nanoseconds.
     public var largestLag: UInt64 = 0
@@ -67,15 +68,10 @@ public struct FlowCounts: Sendable, Codable, Hashable {
         }
     }
 
-    /// Sorts a handshake that took `nanoseconds`, or was given up after them, by how often its SYN
-    /// was sent again.
-    mutating func noteHandshake(_ nanoseconds: UInt64) {
-        switch nanoseconds {
-        case ..<1_000_000_000: break
-        case ..<3_000_000_000: retransmitted[0] += 1
-        case ..<7_000_000_000: retransmitted[1] += 1
-        default: retransmitted[2] += 1
-        }
+    /// Sorts a handshake that came to its end, or was given up, by how often its SYN was sent again.
+    mutating func noteHandshake(retransmissions: Int) {
+        guard retransmissions > 0 else { return }
+        retransmitted[min(retransmissions, retransmitted.count) - 1] += 1
     }
 
     public static func + (left: FlowCounts, right: FlowCounts) -> FlowCounts {

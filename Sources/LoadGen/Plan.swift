@@ -90,6 +90,21 @@ public enum Transport: String, Sendable, Codable {
     case udp
 }
 
+/// Which part of a plan a process carries out.
+public struct PlanShare: Sendable, Codable, Hashable {
+    var part: Int
+    var parts: Int
+
+    /// Process `part` of `parts`; the only one, if nothing is said.
+    public init(part: Int = 0, parts: Int = 1) {
+        self.part = part
+        self.parts = parts
+    }
+
+    /// Its part of `total`: those of all processes add up to it, and none falls as it grows.
+    func count(of total: Int) -> Int { (total + parts - 1 - part) / parts }
+}
+
 /// One kind of flow, and how many of them.
 public struct LoadWorkload: Sendable, Codable, Hashable {
     public var name: String
@@ -116,6 +131,8 @@ public struct LoadWorkload: Sendable, Codable, Hashable {
     public var lookup: Lookup?
     /// Of datagrams: what becomes of new flows once every five-tuple was used.
     public var reuse = TupleReuse.cycle
+    /// Of a population, and of each burst: what of it is begun here.
+    var share = PlanShare()
     /// Flows a population begins a second at most, whatever its stages ask for.
     public var populationStartsPerSecond = 50_000.0
     /// Nanoseconds after which an attempt, or an answer, counts as failed.
@@ -139,9 +156,40 @@ public struct LoadWorkload: Sendable, Codable, Hashable {
         (sources?.count ?? 1) * max(1, sourcePortCount) * target.count
     }
 
+    /// Divides the five-tuples of a fan-out.
+    ///
+    /// A pair of ends belongs to one process, so that only one side of the pairs is divided. Where
+    /// neither is enough, each process has source ports of its own, at least one.
+    fileprivate mutating func divideTuples(_ share: PlanShare) {
+        let (part, parts) = (share.part, share.parts)
+        if target.addresses.count >= parts {
+            target.addresses = target.addresses.share(part, of: parts)
+        } else if target.portCount >= parts {
+            let first = target.portCount * part / parts
+            target.portCount = target.portCount * (part + 1) / parts - first
+            target.firstPort += UInt16(first)
+        } else if let sources, sources.count >= parts {
+            self.sources = sources.share(part, of: parts)
+        } else {
+            sourcePortCount = max(1, share.count(of: sourcePortCount))
+        }
+    }
+
     /// Whether the far end has to be `ctlab sink`.
     public var needsSink: Bool {
         lookup != nil || talksToSink
+    }
+
+    /// Of datagrams: whether answers are waited for.
+    var awaitsAnswers: Bool { lookup != nil || wantsAnswers }
+
+    /// Of `flows`, those to which came what was waited for.
+    func fruits(of flows: FlowCounts) -> Int {
+        switch transport {
+        // What stood until the peer broke it off had been answered before.
+        case .tcp: flows.completed + flows.lost
+        case .udp: awaitsAnswers ? flows.answers : flows.datagrams
+        }
     }
 
     /// Whether the flows themselves, lookups aside, speak the sink's language.
@@ -176,7 +224,8 @@ public struct Plan: Sendable, Codable, Hashable {
         workloads.filter { !$0.isFanout }.reduce(0) { sum, workload in
             switch workload.model {
             case .held(let count, _): return sum + count
-            case .population(let stages): return sum + Self.peak(stages)
+            case .population(let stages):
+                return sum + workload.share.count(of: Self.peak(stages))
             case .open(let arrivals):
                 // Little's law, and room for stragglers.
                 let life = workload.hold.meanSeconds + 1
@@ -203,36 +252,42 @@ public struct Plan: Sendable, Codable, Hashable {
 
     /// What process `part` of `parts` does of it.
     ///
-    /// Rates are divided evenly; counts so that they add up. Processes have source addresses of
-    /// their own where there are enough, and seeds of their own.
+    /// Rates are divided evenly; counts so that they add up, at every moment and in every burst.
+    /// Processes have source addresses of their own where there are enough, five-tuples of their own
+    /// where flows are datagrams, and seeds of their own.
     public func part(_ part: Int, of parts: Int) -> Plan {
         precondition((0..<parts).contains(part), "part \(part) of \(parts)")
         var plan = self
         plan.seed = seed &+ UInt64(part) &* 0x9E37_79B9
         for index in plan.workloads.indices {
             var workload = plan.workloads[index]
-            workload.total = workload.total.map { $0 * (part + 1) / parts - $0 * part / parts }
-            workload.sources = workload.sources?.share(part, of: parts)
-            if workload.transport == .udp, parts > 1 {
-                workload.target.addresses = workload.target.addresses.share(part, of: parts)
+            workload.share = PlanShare(part: part, parts: parts)
+            workload.total = workload.total.map { workload.share.count(of: $0) }
+            if workload.isFanout {
+                workload.divideTuples(workload.share)
+            } else {
+                workload.sources = workload.sources?.share(part, of: parts)
             }
             switch workload.model {
             case .open(let arrivals): workload.model = .open(arrivals.divided(by: parts))
             case .held(let count, let startsPerSecond):
                 workload.model = .held(
-                    count: count * (part + 1) / parts - count * part / parts,
+                    count: workload.share.count(of: count),
                     startsPerSecond: startsPerSecond / Double(parts))
-            case .population(let stages):
-                workload.populationStartsPerSecond /= Double(parts)
-                workload.model = .population(
-                    stages: stages.map {
-                        Arrivals.Stage(
-                            seconds: $0.seconds, from: $0.fromPerSecond / Double(parts),
-                            to: $0.toPerSecond / Double(parts))
-                    })
+            case .population: workload.populationStartsPerSecond /= Double(parts)
             }
             plan.workloads[index] = workload
         }
         return plan
+    }
+
+    /// Of `flows`, one count a workload, those to which came what was waited for.
+    public func fruits(of flows: [FlowCounts]) -> Int {
+        zip(workloads, flows).reduce(0) { $0 + $1.0.fruits(of: $1.1) }
+    }
+
+    /// How many flows of a fan-out can differ, when so many processes make them.
+    func tupleCount(ofWorkload index: Int, processes: Int) -> Int {
+        (0..<processes).reduce(0) { $0 + part($1, of: processes).workloads[index].tupleCount }
     }
 }

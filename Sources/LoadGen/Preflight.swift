@@ -23,7 +23,7 @@ public enum Preflight {
                     + "processes of \(descriptorLimit) descriptors have room for \(room); \(mend)"
                     + "raise the limit: ulimit -n")
         }
-        for workload in plan.workloads {
+        for (index, workload) in plan.workloads.enumerated() {
             if workload.ending == .abandon, workload.transport == .tcp, !ProcessOwner.isRoot {
                 lines.append(
                     "\(workload.name): abandoning a connection silently needs CAP_NET_ADMIN; run "
@@ -31,10 +31,12 @@ public enum Preflight {
             }
             if let remark = sources(workload), !lines.contains(remark) { lines.append(remark) }
             if let remark = ports(workload) { lines.append(remark) }
-            if let remark = sockets(workload, of: count, room: descriptorLimit) {
+            if let remark = sockets(plan.part(0, of: count).workloads[index], room: descriptorLimit)
+            {
                 lines.append(remark)
             }
-            if let remark = repetition(workload, plan.duration) { lines.append(remark) }
+            let tuples = plan.tupleCount(ofWorkload: index, processes: count)
+            if let remark = repetition(workload, tuples, plan.duration) { lines.append(remark) }
         }
         return lines
     }
@@ -70,13 +72,11 @@ public enum Preflight {
         return nil
     }
 
-    /// Whether a process has descriptors for its datagram sockets: one for each source port.
-    private static func sockets(
-        _ workload: LoadWorkload, of processes: Int, room descriptorLimit: Int
-    ) -> String? {
+    /// Whether a process has descriptors for the datagram sockets of its part of a workload: one for
+    /// each source port.
+    private static func sockets(_ workload: LoadWorkload, room descriptorLimit: Int) -> String? {
         guard workload.transport == .udp else { return nil }
-        let sources = workload.sources?.share(0, of: processes).count ?? 1
-        let sockets = workload.sourcePortCount * sources
+        let sockets = workload.sourcePortCount * (workload.sources?.count ?? 1)
         let room = descriptorLimit - LoadRun.spareDescriptors
         guard sockets > room else { return nil }
         return
@@ -85,11 +85,12 @@ public enum Preflight {
             + "raise the limit: ulimit -n"
     }
 
-    /// Whether five-tuples will be used a second time, and what becomes of it: a flow is a pair of
-    /// ends.
-    private static func repetition(_ workload: LoadWorkload, _ duration: UInt64) -> String? {
+    /// Whether five-tuples, of which so many are `different`, will be used a second time, and what
+    /// becomes of it: a flow is a pair of ends.
+    private static func repetition(
+        _ workload: LoadWorkload, _ different: Int, _ duration: UInt64
+    ) -> String? {
         guard workload.isFanout, case .open(let arrivals) = workload.model else { return nil }
-        let different = workload.tupleCount
         let seconds = Double(duration) / 1e9
         let planned = arrivals.arrivals(within: seconds)
         let sources = workload.sources?.count ?? 1
@@ -107,10 +108,11 @@ public enum Preflight {
                 + "rested are dropped"
         }
         guard wanted > Double(different) else { return nil }
+        let ports = different / (sources * workload.target.count)
         let enough = Int((wanted / Double(sources * workload.target.count)).rounded(.up))
         return
             "\(workload.name): about \(Int(planned)) flows are planned, of which \(different) can "
-            + "differ (source addresses \(sources) × source ports \(max(1, workload.sourcePortCount)) "
+            + "differ (source addresses \(sources) × source ports \(ports) "
             + "× destinations \(workload.target.count)); " + (outcome.isEmpty ? "" : outcome + "; ")
             + "give --target a range, such as ADDRESS/24:9000-9099, or --quick fanout --source-ports "
             + "\(enough)"

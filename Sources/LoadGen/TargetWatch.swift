@@ -15,6 +15,8 @@ public struct TargetWatch: Sendable {
 
     private let plan: Plan
     private var flows: [FlowCounts]
+    /// How far the records went before.
+    private var elapsed: UInt64 = 0
     private var succeeded = 0
     private var lastSuccess: UInt64 = 0
     // Since the last success.
@@ -37,6 +39,9 @@ public struct TargetWatch: Sendable {
     public mutating func note(_ record: SeriesRecord, elapsed: UInt64, flows: [FlowCounts]) {
         let changes = zip(flows, self.flows).map { $0.since($1) }
         self.flows = flows
+        // A record that only ends behind the schedule's end has a part of it.
+        let isInSchedule = self.elapsed < plan.duration
+        self.elapsed = elapsed
         let successes = zip(plan.workloads, changes).reduce(0) { $0 + Self.successes($1.0, $1.1) }
         guard successes == 0 else {
             succeeded += successes
@@ -52,7 +57,7 @@ public struct TargetWatch: Sendable {
         if change.refused > 0 { refusingSince = refusingSince ?? record.second }
         let isTrying = zip(plan.workloads, changes).contains(where: Self.isTrying)
         if isTrying || change.lost > 0 { silentSince = silentSince ?? record.second }
-        if isTrying, elapsed <= plan.duration { vainSeconds += 1 }
+        if isTrying, isInSchedule { vainSeconds += 1 }
         if change.lost > 0, change.standing == 0 { isBrokenOff = true }
         if Self.isLimited(record) { isLimited = true }
     }
@@ -79,9 +84,7 @@ public struct TargetWatch: Sendable {
     /// Whether flows waited for the far end: of those begun, some that neither this machine nor
     /// the target turned away, or more attempts than stand.
     private static func isTrying(_ workload: LoadWorkload, _ change: FlowCounts) -> Bool {
-        if workload.transport == .udp {
-            return workload.wantsAnswers && change.started > change.failed
-        }
+        guard workload.transport == .tcp || workload.awaitsAnswers else { return false }
         let turnedAway = change.failures.reduce(0) {
             $1.failure.isRefused || $1.failure.isLocal ? $0 + $1.count : $0
         }

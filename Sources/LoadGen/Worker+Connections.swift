@@ -33,7 +33,8 @@ extension Worker {
         case .holding: finish(slot)
         case .free: break
         case .asking: repeatQueries(slot)
-        case .connecting, .exchanging, .closing: fail(slot, .timedOut)
+        case .connecting: fail(slot, .timedOut)
+        case .exchanging, .closing: fail(slot, .unanswered)
         }
     }
 
@@ -42,7 +43,7 @@ extension Worker {
         let now = MonotonicClock.now()
         lanes[lane].flows.connected += 1
         lanes[lane].flows.standing += 1
-        lanes[lane].flows.noteHandshake(now - begun[slot])
+        noteHandshake(slot, at: now)
         _ = lanes[lane].latencies.connect.record(
             Latencies.microseconds(from: scheduled[slot], to: now))
         guard !lanes[lane].outgoing.isEmpty else {
@@ -105,7 +106,7 @@ extension Worker {
         wheel.clear(slot)
         phases[slot] = .holding
         let isSurplus = !lanes[lane].isOpen && lanes[lane].flows.active > lanes[lane].wanted
-        let hold = isSurplus ? 0 : lanes[lane].drawHold()
+        let hold = isSurplus || isEnding ? 0 : lanes[lane].drawHold()
         if hold == 0 {
             finish(slot)
         } else if let hold {
@@ -188,7 +189,15 @@ extension Worker {
         _ = lanes[lane].latencies.gaveUp.record(
             Latencies.microseconds(from: scheduled[slot], to: now))
         guard phases[slot] == .connecting else { return }
-        lanes[lane].flows.noteHandshake(now - min(now, begun[slot]))
+        noteHandshake(slot, at: now)
+    }
+
+    /// Notes how often the SYN of `slot` was sent again, if there was time for it: how long it took
+    /// does not tell, as this process may have slept meanwhile.
+    private mutating func noteHandshake(_ slot: Int, at now: UInt64) {
+        guard now - min(now, begun[slot]) >= Self.shortestRetransmission else { return }
+        lanes[Int(owners[slot])].flows.noteHandshake(
+            retransmissions: sockets.retransmissionCount(slot))
     }
 
     /// The peer broke off what was held.
@@ -210,15 +219,19 @@ extension Worker {
     /// Breaks off whatever is still under way.
     mutating func cutOff() {
         let now = MonotonicClock.now()
-        for slot in phases.indices where phases[slot] != .free {
-            let lane = Int(owners[slot])
-            lanes[lane].flows.unfinished += 1
-            noteGivenUp(slot, at: now)
-            if phases[slot] != .asking, phases[slot] != .connecting {
-                lanes[lane].flows.standing -= 1
-            }
-            sockets.reset(slot)
-            release(slot)
+        for slot in phases.indices where phases[slot] != .free { cutOff(slot, at: now) }
+    }
+
+    /// Breaks off what is under way in `slot`.
+    mutating func cutOff(_ slot: Int, at now: UInt64) {
+        let lane = Int(owners[slot])
+        lanes[lane].flows.unfinished += 1
+        if phases[slot] == .asking { lanes[lane].flows.lookups.unfinished += 1 }
+        noteGivenUp(slot, at: now)
+        if phases[slot] != .asking, phases[slot] != .connecting {
+            lanes[lane].flows.standing -= 1
         }
+        sockets.reset(slot)
+        release(slot)
     }
 }

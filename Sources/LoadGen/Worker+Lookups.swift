@@ -59,7 +59,7 @@ extension Worker {
     mutating func receiveAnswers(_ slot: Int, _ event: Readiness) {
         let lane = Int(owners[slot])
         if event.hasFailed, let failure = sockets.failure(of: slot) {
-            fail(slot, failure)
+            failLookup(slot, failure)
             return
         }
         guard let lookup = lanes[lane].workload.lookup else { return }
@@ -73,7 +73,7 @@ extension Worker {
                 lanes[lane].flows.answers += 1
             }
         } catch {
-            fail(slot, error)
+            failLookup(slot, error)
             return
         }
         guard lookups[slot].open == 0 else { return }
@@ -85,13 +85,7 @@ extension Worker {
     mutating func repeatQueries(_ slot: Int) {
         let lane = Int(owners[slot])
         guard let lookup = lanes[lane].workload.lookup else { return }
-        let missing = lookups[slot].open.nonzeroBitCount
-        lanes[lane].flows.lookups.lostAnswers += missing
-        if missing < lookup.queriesPerSocket {
-            lanes[lane].flows.lookups.partlyAnswered += 1
-        } else {
-            lanes[lane].flows.lookups.unanswered += 1
-        }
+        noteLostAnswers(slot, lookup)
         if lookups[slot].sends < lookup.attempts {
             sendQueries(slot, lookup)
         } else if lookups[slot].socketsLeft > 1 {
@@ -101,16 +95,36 @@ extension Worker {
         }
     }
 
+    /// Counts the queries of `slot` that are given up.
+    private mutating func noteLostAnswers(_ slot: Int, _ lookup: Lookup) {
+        let lane = Int(owners[slot])
+        let missing = lookups[slot].open.nonzeroBitCount
+        lanes[lane].flows.lookups.lostAnswers += missing
+        if missing < lookup.queriesPerSocket {
+            lanes[lane].flows.lookups.partlyAnswered += 1
+        } else {
+            lanes[lane].flows.lookups.unanswered += 1
+        }
+    }
+
+    /// The lookup in `slot` failed: of what was asked nothing more will come.
+    mutating func failLookup(_ slot: Int, _ failure: SocketFailure) {
+        if let lookup = lanes[Int(owners[slot])].workload.lookup { noteLostAnswers(slot, lookup) }
+        // A datagram socket's failure is what came back, whichever call shows it.
+        fail(slot, SocketFailure(.receive, failure.code))
+    }
+
     /// The socket has done its part: the next one, or what the lookup was for.
     private mutating func nextSocket(_ slot: Int, _ lookup: Lookup) {
         let lane = Int(owners[slot])
+        // The next socket's queries have a timer of their own.
+        wheel.clear(slot)
         sockets.close(slot)
         lookups[slot].socketsLeft -= 1
         guard lookups[slot].socketsLeft == 0 else {
             openQuerySocket(slot, lookup)
             return
         }
-        wheel.clear(slot)
         let latency = Latencies.microseconds(from: scheduled[slot], to: MonotonicClock.now())
         _ = lanes[lane].latencies.lookup.record(latency)
         guard lanes[lane].workload.transport == .udp else {

@@ -20,6 +20,8 @@ public struct Worker: ~Copyable {
     private static let startsPerTurn = 64
     /// Nanoseconds in which starts that were due before the end are still made up for.
     private static let lateness: UInt64 = 500_000_000
+    /// Nanoseconds within which no SYN is sent again: half of the first wait.
+    static let shortestRetransmission: UInt64 = 500_000_000
     private static let controlNumber = 1 << 40
     static let datagramNumber = 1 << 41
     private static let reportEvery: UInt64 = 1_000_000_000
@@ -44,6 +46,8 @@ public struct Worker: ~Copyable {
     var peers: [Int32]
     var lookups: [LookupProgress]
     private var isStopping = false
+    /// Nothing begins any more, and what stands is ended.
+    private(set) var isEnding = false
     private let processorBefore: ProcessorTime
 
     /// - Parameters:
@@ -117,7 +121,7 @@ public struct Worker: ~Copyable {
                 graceEnd = now + plan.grace
                 endStarts(at: now)
             }
-            if let graceEnd, now >= graceEnd || activeCount == 0 { break }
+            if let graceEnd, now >= graceEnd || !isAwaiting { break }
             if graceEnd == nil { start(min(now, end)) }
             while let slot = wheel.fire(by: now) { timerFired(slot, at: now) }
             if now >= nextReport {
@@ -155,7 +159,8 @@ public struct Worker: ~Copyable {
         lanes.contains { $0.isOpen && $0.isDue(at: end) }
     }
 
-    private var activeCount: Int { lanes.reduce(0) { $0 + $1.flows.active } }
+    /// Whether flows are under way, or answers to datagrams.
+    private var isAwaiting: Bool { lanes.contains { $0.flows.active > 0 || $0.openAnswers > 0 } }
 
     /// What there is to tell; the latencies in it are forgotten here.
     private mutating func takeReport(at now: UInt64, isLast: Bool = false) -> WorkerReport {
@@ -234,6 +239,7 @@ public struct Worker: ~Copyable {
 
     /// No more starts; what is held is ended.
     private mutating func endStarts(at now: UInt64) {
+        isEnding = true
         for lane in lanes.indices {
             // What was due and was not done was dropped.
             while lanes[lane].isOpen, lanes[lane].isDue(at: now) {
@@ -285,10 +291,7 @@ public struct Worker: ~Copyable {
                     wheel.clear(slot)
                     finish(slot)
                 } else {
-                    lanes[lane].flows.unfinished += 1
-                    noteGivenUp(slot, at: now)
-                    sockets.reset(slot)
-                    release(slot)
+                    cutOff(slot, at: now)
                 }
             }
         }

@@ -68,7 +68,9 @@ struct LoadShapeCommandTests {
             #expect(Self.number("\"\(name)\":", in: lookups) == count, "\(name): \(lookups)")
         }
         #expect(lookups.contains("\"lookup_us\":{\"count\":100"), "\(lookups)")
-        #expect(command.error.split(separator: "\n").last == "100", "\(command.error)")
+        // Of a hundred ports that the system draws, two may be the same.
+        let entries = try #require(command.error.split(separator: "\n").last.flatMap { Int($0) })
+        #expect((95...100).contains(entries), "\(command.error)")
     }
 
     @Test("a lookup that misses one answer of two is told from one that misses both")

@@ -42,7 +42,31 @@ import Testing
         Row(
             name: "none succeeds: half of them waited longer than that",
             succeeded: [], gaveUp: Array(1...100), percentile: 50, expected: .moreThan(50_000)),
+        Row(
+            name: "those that were refused at once stand behind the slowest that succeeded",
+            succeeded: [3, 4], gaveUp: [1, 1], percentile: 90, expected: .moreThan(4000)),
     ]
+
+    @Test("no percentile is below a lower one", arguments: UInt64(0)..<50)
+    func isMonotone(seed: UInt64) {
+        var dice = LoadDice(seed: seed)
+        var latencies = Latencies()
+        for _ in 0..<dice.next() % 200 {
+            _ = latencies.complete.record(1 + dice.next() % 5000)
+        }
+        for _ in 0...dice.next() % 200 { _ = latencies.gaveUp.record(1 + dice.next() % 5000) }
+        var last: (isBound: Bool, value: UInt64) = (false, 0)
+        for percentile in stride(from: 1.0, through: 100, by: 0.5) {
+            let next: (isBound: Bool, value: UInt64) =
+                switch latencies.ofAllAttempts(percentile) {
+                case .within(let value): (false, value)
+                case .moreThan(let value): (true, value)
+                }
+            #expect(next.value >= last.value, "seed \(seed), p\(percentile)")
+            #expect(next.isBound || !last.isBound, "seed \(seed), p\(percentile)")
+            last = next
+        }
+    }
 
     @Test("a flow that gave up counts as longer than it had waited", arguments: rows)
     func counts(_ row: Row) {

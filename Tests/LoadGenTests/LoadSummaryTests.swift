@@ -80,7 +80,26 @@ import Wire
                     + #""lost_workers":["worker 2 ended"],"late_seconds":[0,12]"#), "\(json)")
         #expect(json.contains(#""orphaned":3"#))
         #expect(partial.lines.contains { $0.contains("3 gone with their worker") })
-        #expect(partial.lines.contains { $0.hasPrefix("worker 2 answered late in 12 seconds") })
+        #expect(
+            partial.lines.contains(
+                "worker 2 answered late in 12 seconds: what it did after it told last is not known")
+        )
+        let late = Self.summary { $0.lateSeconds = [1, 0] }
+        #expect(
+            late.lines.contains(
+                "worker 1 answered late in 1 second: what it did in them is counted in later ones"))
+    }
+
+    @Test("an answer that did not come is said as that")
+    func saysMissingAnswers() {
+        let peer = SocketAddress(.ipv4, Address(ipv4: 0x7F00_0001), port: 80)
+        let summary = Self.summary {
+            $0.flows[0].add(.unanswered, peer)
+            $0.flows[0].add(.timedOut, peer)
+        }
+        #expect(summary.lines.contains("  1 × 127.0.0.1:80: no answer came in time"))
+        #expect(
+            summary.lines.contains("  1 × connect 127.0.0.1:80: Connection timed out (errno 110)"))
     }
 
     struct Row: CustomTestStringConvertible, Sendable {

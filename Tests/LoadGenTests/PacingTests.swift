@@ -65,7 +65,32 @@ import Wire
             [Arrivals.Stage(seconds: 10, from: 100, to: 100)], .bursts(size: 50))
         #expect(moments.count == 1000)
         #expect(Set(moments).count == 20)
-        #expect(moments[0..<50].allSatisfy { $0 == 500_000_000 })
+        #expect(moments[0..<50].allSatisfy { $0 == 0 })
+        #expect(moments.last == 9_500_000_000)
+    }
+
+    @Test(
+        "the first burst comes at the workload's start, like the simulator's, and none at its end")
+    func beginsWithABurst() {
+        let second: UInt64 = 1_000_000_000
+        // More at once than the rate brings in the whole time.
+        let one = Self.arrivals(
+            [Arrivals.Stage(seconds: 2, from: 100, to: 100)], .bursts(size: 500))
+        #expect(one == Array(repeating: 0, count: 500))
+        let late = Self.arrivals(
+            [
+                Arrivals.Stage(seconds: 3, from: 0, to: 0),
+                Arrivals.Stage(seconds: 2, from: 100, to: 100),
+            ], .bursts(size: 100))
+        #expect(Set(late) == [3 * second, 4 * second])
+        let growing = Self.arrivals(
+            [Arrivals.Stage(seconds: 10, from: 0, to: 100)], .bursts(size: 250))
+        #expect(growing.first == 0)
+        #expect(growing.count == 500)
+        // A rate that is no round number.
+        let odd = Self.arrivals(
+            [Arrivals.Stage(seconds: 3, from: 500 / 3, to: 500 / 3)], .bursts(size: 50))
+        #expect(odd.count == 500)
     }
 
     @Test("the same seed draws the same, another one does not")

@@ -134,6 +134,68 @@ import Wire
         #expect(watch.absence(elapsed: elapsed) == row.expected)
     }
 
+    @Test("the last second of the schedule counts, though its record ends a moment later")
+    func countsTheLastSecond() {
+        let target = TargetPool(addresses: AddressPool(.ipv4, first: .zero), firstPort: 80)
+        var workload = QuickProfile.fanout.workload(target)
+        workload.wantsAnswers = true
+        let second: UInt64 = 1_000_000_000
+        var watch = TargetWatch(Plan(workloads: [workload], duration: 4 * second))
+        var sum = FlowCounts()
+        for (number, elapsed) in [second, 2 * second, 3 * second, 4 * second + 1000].enumerated() {
+            sum.started += 50
+            sum.datagrams += 50
+            if number < 2 { sum.answers += 50 }
+            watch.note(SeriesRecord(second: number + 1), elapsed: elapsed, flows: [sum])
+        }
+        #expect(
+            watch.absence(elapsed: 4 * second + 1000)
+                == .silent(sinceSecond: 3, succeeded: 100))
+    }
+
+    @Test("lookups that time out while others begin are tries; refused ones have had a listener")
+    func watchesLookups() {
+        let target = TargetPool(addresses: AddressPool(.ipv4, first: .zero), firstPort: 53)
+        let workload = QuickProfile.resolver.workload(target)
+        let second: UInt64 = 1_000_000_000
+        for (failure, expected) in [
+            (SocketFailure.unanswered, TargetAbsence.silent(sinceSecond: 2, succeeded: 100)),
+            (SocketFailure(.receive, 111), .refuses(sinceSecond: 2)),
+        ] {
+            var watch = TargetWatch(Plan(workloads: [workload], duration: 5 * second))
+            var sum = FlowCounts()
+            for number in 1...5 as ClosedRange<UInt64> {
+                sum.started += 50
+                if number == 1 {
+                    sum.answers += 100
+                } else {
+                    for _ in 0..<50 { sum.add(failure, target.destination(0)) }
+                    sum.failed += 50
+                }
+                watch.note(
+                    SeriesRecord(second: Int(number)), elapsed: number * second, flows: [sum])
+            }
+            #expect(watch.absence(elapsed: 5 * second) == expected)
+        }
+    }
+
+    @Test("the advice is for what refuses: datagrams' ports alone, or others too")
+    func advises() {
+        let peer = SocketAddress(.ipv4, .zero, port: 53)
+        var flows = FlowCounts()
+        #expect(TargetAbsence.refusingTransport([flows]) == .tcp)
+        flows.add(SocketFailure(.receive, 111), peer)
+        #expect(TargetAbsence.isShown(by: [flows]))
+        #expect(TargetAbsence.refusingTransport([flows]) == .udp)
+        #expect(
+            TargetAbsence.neverListened.sentence(of: "h:53", transport: .udp)
+                == "nothing listens at h:53; start what should, such as: ctlab sink --udp PORT")
+        flows.answers = 1
+        #expect(!TargetAbsence.isShown(by: [flows]))
+        flows.add(SocketFailure(.connect, 111), peer)
+        #expect(TargetAbsence.refusingTransport([flows]) == .tcp)
+    }
+
     @Test("each way has one sentence")
     func says() {
         #expect(

@@ -71,6 +71,9 @@ int ctlab_acknowledge_now(int fd);
 // Bytes sent and not acknowledged yet.
 int ctlab_unacknowledged(int fd, int *byteCount);
 
+// Segments of a TCP socket that were sent again, its SYN included.
+int ctlab_retransmissions(int fd, uint32_t *count);
+
 int ctlab_epoll_create(void);
 
 int ctlab_epoll_add(int epoll, int fd, uint32_t events, uint64_t token);

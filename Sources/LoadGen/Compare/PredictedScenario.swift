@@ -179,8 +179,10 @@ extension Plan {
         for number in 0..<max(1, processes) {
             let share = part(number, of: max(1, processes))
             guard case .open(let arrivals) = share.workloads[index].model else { continue }
-            var clock = ArrivalClock(arrivals, seed: share.seed(ofWorkload: index))
-            var left = share.workloads[index].total ?? Int.max
+            let work = share.workloads[index]
+            var clock = ArrivalClock(
+                arrivals, seed: share.seed(ofWorkload: index), share: work.share)
+            var left = work.total ?? Int.max
             while left > 0, let moment = clock.next(), moment < duration {
                 moments.append(moment)
                 left -= 1

@@ -102,20 +102,31 @@ struct LoadTelling: ~Copyable {
         }
         if let failure = GeneratorOptions.incompleteness(result, "the report") { throw failure }
         if let absence = watch.absence(elapsed: result.elapsed) {
-            throw Failure(code: .failed, text: absence.sentence(of: target))
+            let transport = TargetAbsence.refusingTransport(result.flows)
+            throw Failure(
+                code: .failed, text: absence.sentence(of: target, transport: transport))
         }
-        if let failure = Self.fruitlessness(result.flows, at: target) { throw failure }
+        let failure = Self.fruitlessness(
+            result.flows, at: target, fruits: plan.fruits(of: result.flows))
+        if let failure { throw failure }
     }
 
     /// Why a run in which nothing came about is none to be content with; `nil` if something did.
-    static func fruitlessness(_ flows: [FlowCounts], at target: String) -> Failure? {
+    ///
+    /// - Parameter fruits: Flows that came to something; `nil` counts whatever stood, was sent or was
+    ///   answered.
+    static func fruitlessness(
+        _ flows: [FlowCounts], at target: String, fruits: Int? = nil
+    ) -> Failure? {
         let sum = flows.reduce(FlowCounts(), +)
-        guard sum.connected == 0, sum.datagrams == 0, sum.answers == 0 else { return nil }
+        guard fruits ?? (sum.connected + sum.datagrams + sum.answers) == 0 else { return nil }
         if TargetAbsence.isShown(by: flows) {
             return Failure(
-                code: .failed, text: TargetAbsence.neverListened.sentence(of: target))
+                code: .failed,
+                text: TargetAbsence.neverListened.sentence(
+                    of: target, transport: TargetAbsence.refusingTransport(flows)))
         }
-        guard sum.failed + sum.droppedStarts + sum.unfinished > 0 else { return nil }
+        guard sum.started + sum.droppedStarts > 0 else { return nil }
         let reason = sum.failures.max { $0.count < $1.count }?.text ?? "nobody answered in time"
         return Failure(
             code: .failed,
