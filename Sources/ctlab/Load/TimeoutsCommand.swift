@@ -167,7 +167,7 @@ struct TimeoutsCommand: ParsableCommand {
             if case .interrupted = error {
                 throw Failure(code: .interrupted, text: "interrupted; the result is partial")
             }
-            throw Failure(code: .environment, text: "timeouts: \(error)")
+            throw generator.observation.failure(error)
         }
     }
 
