@@ -169,8 +169,9 @@ public struct StandardInput: ~Copyable {
         descriptor = FileDescriptor(owning: STDIN_FILENO, name: "standard input")
     }
 
-    /// The first line; what stands behind it stays in the stream, where whoever watches that sees
-    /// it. For the beginning: byte by byte.
+    /// The first line; it is read byte by byte.
+    ///
+    /// What stands behind it stays in the stream, where whoever watches that sees it.
     ///
     /// - Returns: `nil` for the line until it is whole.
     public mutating func firstLine() throws(SystemCallError) -> (line: String?, hasMore: Bool) {

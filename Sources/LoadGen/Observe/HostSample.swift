@@ -67,7 +67,9 @@ public struct HostSample: Sendable, Hashable {
     }
 }
 
-/// A number another host tells. It may tell anything: what no host counts up to is not said.
+/// A number another host tells.
+///
+/// It may tell anything: what no host counts up to is not said.
 enum ToldCount {
     /// What a `Double`, such as every program's JSON has, still holds exactly.
     static let range = 0...1 << 53

@@ -323,7 +323,9 @@ struct LoadWorkerCommand: ParsableCommand {
         try worker.run(control: &control) { _ = try? Output.line(WorkerLine.text($0)) }
     }
 
-    /// Waits for the first line. What came behind it, such as a `stop`, is the run's.
+    /// Waits for the first line.
+    ///
+    /// What came behind it, such as a `stop`, is the run's.
     private static func order(_ control: inout StandardInput) throws -> WorkerOrder? {
         while true {
             let (line, hasMore) = try control.firstLine()
