@@ -51,6 +51,29 @@ public enum Preflight {
             + "tracks them, it is full first; fewer flows, or sysctl -w \(setting)=\(2 * flows)"
     }
 
+    /// How many of its source ports a workload of datagrams can have on its first address, and what
+    /// kept it from more; found by taking them, and giving them back.
+    public static func sourcePorts(
+        for workload: LoadWorkload
+    ) -> (count: Int, obstacle: FailureCount?) {
+        let family = workload.target.addresses.family
+        let none = family == .ipv4 ? Address(ipv4: 0) : Address(high: 0, low: 0)
+        let source = SocketAddress(family, workload.sources?.first ?? none, port: 0)
+        var sockets = DatagramTable()
+        while sockets.count < workload.sourcePortCount {
+            do throws(SocketFailure) {
+                try sockets.bind(source)
+            } catch {
+                // What else fails is said by the run.
+                guard error.isPortInUse else { break }
+                return (
+                    sockets.count, FailureCount(failure: error, count: 1, peer: "\(source)")
+                )
+            }
+        }
+        return (workload.sourcePortCount, nil)
+    }
+
     /// Whether the ends of the source addresses are this machine's.
     private static func sources(_ workload: LoadWorkload) -> String? {
         guard let pool = workload.sources else { return nil }

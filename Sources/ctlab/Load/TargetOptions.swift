@@ -129,6 +129,16 @@ struct ObserveOptions: ParsableArguments {
         }
     }
 
+    /// The table of this very namespace, where another one is watched: it may give in first.
+    func ownProbe() -> HostProbe? {
+        guard let observe, let vantage = Vantage(observe), vantage != .local else { return nil }
+        if case .namespace(let name) = vantage {
+            let watched = try? NetworkNamespace.number(ofNamed: name)
+            guard watched != (try? NetworkNamespace.currentNumber()) else { return nil }
+        }
+        return try? HostProbe.open(.local)
+    }
+
     /// The table a command lists, which removes its expired entries.
     ///
     /// - Parameter here: Whether it has to be one of this machine.

@@ -105,7 +105,20 @@ struct TimeoutsCommand: ParsableCommand {
         case .clientFIN: break
         }
         workload.sources = try generator.sourcePool(for: target)
+        if group == .udp { try checkRoom(for: workload) }
         return try generator.bounded(Plan(workloads: [workload], duration: 1_100_000_000))
+    }
+
+    /// Whether the one process that sends has descriptors for its sockets.
+    private func checkRoom(for workload: LoadWorkload) throws(Failure) {
+        let sockets = workload.sourcePortCount * (workload.sources?.count ?? 1)
+        let room = generator.descriptorLimit() - LoadRun.spareDescriptors
+        guard sockets > room else { return }
+        throw Failure(
+            code: .environment,
+            text: "--flows: found \(flows) flows to \(workload.target.count) destinations, which "
+                + "takes \(sockets) sockets, expected at most \(room); give --target a range, such "
+                + "as ADDRESS:9000-9099, or raise the limit: ulimit -n")
     }
 
     /// Opens the group and watches it go; where nothing comes of it, says why.
