@@ -75,7 +75,8 @@ public struct NetworkNamespace: ~Copyable, Sendable {
         return try body()
     }
 
-    /// Never fails with a descriptor that is a namespace, entered once by a thread that may; and were it to fail, nothing that follows would happen where it should.
+    /// Never fails with a descriptor that is a namespace, entered once by a thread that may; and were
+    /// it to fail, nothing that follows would happen where it should.
     private static func move(to namespace: borrowing FileDescriptor) {
         precondition(
             ctlab_enter_network(namespace.raw) == 0,

@@ -116,7 +116,10 @@ public struct LimitEvidence: Sendable {
         if let ownAfter {
             lines.append(
                 "this machine's own table held \(ownAfter.count) entries"
-                    + (ownAfter.limit.map { " of at most \($0)" } ?? ""))
+                    + (ownAfter.limit.map { " of at most \($0)" } ?? "")
+                    + (ownBefore.map { ownAfter.changes(since: $0) } ?? []).map {
+                        " \($0.name)+\($0.count)"
+                    }.joined())
         }
         if flows.startsWithoutSlot > 0 {
             lines.append("\(flows.startsWithoutSlot) starts found no free descriptor")

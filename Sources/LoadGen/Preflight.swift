@@ -94,7 +94,7 @@ public enum Preflight {
     }
 
     /// Whether a process has descriptors for its datagram sockets: one for each source port.
-    private static func sockets(
+    public static func sockets(
         _ workload: LoadWorkload, of processes: Int, room descriptorLimit: Int
     ) -> String? {
         guard workload.transport == .udp else { return nil }

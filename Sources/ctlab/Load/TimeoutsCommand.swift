@@ -105,20 +105,27 @@ struct TimeoutsCommand: ParsableCommand {
         case .clientFIN: break
         }
         workload.sources = try generator.sourcePool(for: target)
-        if group == .udp { try checkRoom(for: workload) }
-        return try generator.bounded(Plan(workloads: [workload], duration: 1_100_000_000))
+        let plan = try generator.bounded(Plan(workloads: [workload], duration: 1_100_000_000))
+        if group == .udp { try checkRoom(for: plan) }
+        return plan
     }
 
-    /// Whether the one process that sends has descriptors for its sockets.
-    private func checkRoom(for workload: LoadWorkload) throws(Failure) {
-        let sockets = workload.sourcePortCount * (workload.sources?.count ?? 1)
-        let room = generator.descriptorLimit() - LoadRun.spareDescriptors
-        guard sockets > room else { return }
+    /// Whether the process that sends has descriptors and ports for its sockets.
+    private func checkRoom(for plan: Plan) throws(Failure) {
+        let workload = plan.workloads[0]
+        if let remark = Preflight.sockets(
+            workload, of: generator.processCount(for: plan), room: generator.descriptorLimit())
+        {
+            throw Failure(code: .environment, text: remark)
+        }
+        let (ports, obstacle) = Preflight.sourcePorts(for: workload)
+        guard let obstacle else { return }
         throw Failure(
             code: .environment,
-            text: "--flows: found \(flows) flows to \(workload.target.count) destinations, which "
-                + "takes \(sockets) sockets, expected at most \(room); give --target a range, such "
-                + "as ADDRESS:9000-9099, or raise the limit: ulimit -n")
+            text: "--flows: found \(flows) flows to \(workload.target.count) destinations, "
+                + "expected no more than \(ports) source ports can carry (\(obstacle.text)); "
+                + "give --target a range, such as ADDRESS:9000-9099, or more ports: sysctl -w "
+                + "net.ipv4.ip_local_port_range='1024 65535'")
     }
 
     /// Opens the group and watches it go; where nothing comes of it, says why.
