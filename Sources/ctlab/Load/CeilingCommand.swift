@@ -122,6 +122,10 @@ struct CeilingCommand: ParsableCommand {
             Self.tell(climb, known, tick, sample)
             return wishes
         }
+        // A short run has ended before anybody was told of its last second.
+        watch.note(
+            SeriesRecord(second: Int(result.elapsed / 1_000_000_000) + 1),
+            elapsed: result.elapsed, flows: result.flows)
         let loss = absence(watch, latest.flows, result)
         guard climb.isOver, loss == nil else {
             try Output.line("ceiling: at least \(climb.ceiling) connections")
