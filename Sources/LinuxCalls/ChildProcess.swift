@@ -19,14 +19,21 @@ public final class ChildProcess {
     /// Bytes of a line that is not complete yet.
     private var unfinished: [UInt8] = []
     private var buffer = [UInt8](repeating: 0, count: 64 << 10)
+    private let longestLine: Int
+    /// Buffers one call reads at most: a child that never pauses is no reason not to return.
+    private static let readsAtOnce = 16
 
     /// Starts the program at `path`; `/proc/self/exe` is this one.
     ///
-    /// - Parameter kept: Variables of this process's environment it gets as well; it has its own
-    ///   PATH unless that is among them.
+    /// - Parameters:
+    ///   - kept: Variables of this process's environment it gets as well; it has its own PATH
+    ///     unless that is among them.
+    ///   - longestLine: Bytes of a line at most.
     public init(
-        _ path: String, _ arguments: [String], keeping kept: [String] = []
+        _ path: String, _ arguments: [String], keeping kept: [String] = [],
+        longestLine: Int = 64 << 20
     ) throws(SystemCallError) {
+        self.longestLine = longestLine
         let (childInputNumber, inputNumber) = try Self.pipe()
         let childInput = FileDescriptor(owning: childInputNumber, name: "pipe")
         let outputNumber: Int32
@@ -107,13 +114,21 @@ public final class ChildProcess {
         input = -1
     }
 
-    /// The whole lines it has written since the last call, and whether there can be more.
+    /// Whole lines it has written since the last call, and whether there can be more.
+    ///
+    /// - Throws: `isTooLong` for a line that does not end.
     public func lines() throws(SystemCallError) -> (lines: [String], hasMore: Bool) {
-        while let count = try output.read(into: &buffer) {
+        for _ in 0..<Self.readsAtOnce {
+            guard let count = try output.read(into: &buffer) else { break }
             if count == 0 { return (takeLines(), false) }
             unfinished.append(contentsOf: buffer[..<count])
         }
-        return (takeLines(), true)
+        let lines = takeLines()
+        guard unfinished.count <= longestLine else {
+            throw SystemCallError(
+                call: "read a line of process \(processIdentifier)", code: EMSGSIZE)
+        }
+        return (lines, true)
     }
 
     private func takeLines() -> [String] {
@@ -152,6 +167,26 @@ public struct StandardInput: ~Copyable {
     public init() throws(SystemCallError) {
         try checked("fcntl", "O_NONBLOCK") { fcntl(STDIN_FILENO, F_SETFL, O_NONBLOCK) }
         descriptor = FileDescriptor(owning: STDIN_FILENO, name: "standard input")
+    }
+
+    /// The first line; it is read byte by byte.
+    ///
+    /// What stands behind it stays in the stream, where whoever watches that sees it.
+    ///
+    /// - Returns: `nil` for the line until it is whole.
+    public mutating func firstLine() throws(SystemCallError) -> (line: String?, hasMore: Bool) {
+        var byte: [UInt8] = [0]
+        while let count = try descriptor.read(into: &byte) {
+            guard count > 0 else { return (nil, false) }
+            guard byte[0] == UInt8(ascii: "\n") else {
+                unfinished.append(byte[0])
+                continue
+            }
+            let text = String(decoding: unfinished, as: UTF8.self)
+            unfinished = []
+            return (text, true)
+        }
+        return (nil, true)
     }
 
     /// The whole lines since the last call, and whether there can be more.

@@ -18,10 +18,11 @@ public struct NetlinkMessage: Sendable {
     /// `NLMSG_DONE`: the end of a dump.
     public var isDone: Bool { type == 3 }
 
-    /// The error number of an error message; 0 is an acknowledgement.
+    /// The error number of an error message, or of a dump that broke off; 0 is an acknowledgement,
+    /// or a whole dump.
     public func errorCode(in buffer: [UInt8]) -> Int32 {
-        guard isError, payload.count >= 4 else { return 0 }
-        return -Int32(bitPattern: buffer.nativeUInt32(at: payload.lowerBound))
+        guard isError || isDone, payload.count >= 4 else { return 0 }
+        return 0 &- Int32(bitPattern: buffer.nativeUInt32(at: payload.lowerBound))
     }
 }
 

@@ -33,11 +33,18 @@ public struct NetworkNamespace: ~Copyable, Sendable {
     }
 
     /// Opens the namespace that `ip netns` calls `name`.
+    ///
+    /// - Throws: `EPERM` where the calling thread may not enter it, or could not come back.
     public init(named name: String) throws(SystemCallError) {
         let named = try FileDescriptor(opening: Self.path(ofNamed: name), for: .read)
         let left = try FileDescriptor(opening: Self.current, for: .read)
+        // Back first: a thread that may not enter where it is would not get home again.
+        let (home, other) = (left.raw, named.raw)
+        try checked("setns", "(back from \(name))") { ctlab_enter_network(home) }
+        try checked("setns", name) { ctlab_enter_network(other) }
+        Self.move(to: left)
         own = named
-        home = left
+        self.home = left
     }
 
     /// Where `ip netns` keeps the namespace `name`.
@@ -68,8 +75,8 @@ public struct NetworkNamespace: ~Copyable, Sendable {
         return try body()
     }
 
-    /// Never fails with a descriptor that is a namespace, held by a thread that could leave it;
-    /// and were it to fail, nothing that follows would happen where it should.
+    /// Never fails with a descriptor that is a namespace, entered once by a thread that may; and were
+    /// it to fail, nothing that follows would happen where it should.
     private static func move(to namespace: borrowing FileDescriptor) {
         precondition(
             ctlab_enter_network(namespace.raw) == 0,

@@ -28,6 +28,8 @@ public struct SystemCallError: Error, Hashable, Sendable, CustomStringConvertibl
     public var isOverrun: Bool { code == ENOBUFS }
     /// The kernel has no such address family.
     public var isMissingFamily: Bool { code == EAFNOSUPPORT || code == EADDRNOTAVAIL }
+    /// A line, or a message, beyond what whoever reads it has room for.
+    public var isTooLong: Bool { code == EMSGSIZE }
     /// Somebody else holds the lock.
     public var isBusy: Bool { code == EWOULDBLOCK || code == EBUSY }
 }

@@ -17,6 +17,7 @@ public struct CeilingClimb: Sendable {
     private var stuckSeconds = 0
     private var lastStanding = 0
     private var before: HostSample?
+    private var ownBefore: HostSample?
     private var flowsBefore = FlowCounts()
     public private(set) var trials: [Trial] = []
     /// What was seen at the last level that did not stand.
@@ -36,9 +37,16 @@ public struct CeilingClimb: Sendable {
     public var wasReached: Bool { search.bad != nil }
 
     /// Notes a second of the run, and says what to do next.
-    public mutating func note(_ flows: FlowCounts, _ sample: HostSample?) -> [LoadWish] {
+    ///
+    /// - Parameters:
+    ///   - sample: The table watched.
+    ///   - own: This process's own, where that is another.
+    public mutating func note(
+        _ flows: FlowCounts, _ sample: HostSample?, own: HostSample? = nil
+    ) -> [LoadWish] {
         guard !isOver else { return [.stop] }
         if before == nil { before = sample }
+        if ownBefore == nil { ownBefore = own }
         let standing = flows.standing
         if standing >= level {
             standingSeconds += 1
@@ -50,7 +58,7 @@ public struct CeilingClimb: Sendable {
         lastStanding = standing
         if standingSeconds >= Self.holdSeconds {
             search.note(level: level, standing: level)
-            return advance(standing, flows, sample)
+            return advance(standing, flows, sample, own)
         }
         guard stuckSeconds >= Self.patienceSeconds else { return [] }
         var evidence = LimitEvidence()
@@ -58,14 +66,16 @@ public struct CeilingClimb: Sendable {
         evidence.standing = standing
         evidence.before = before
         evidence.after = sample
+        evidence.ownBefore = ownBefore
+        evidence.ownAfter = own
         evidence.flows = flows.since(flowsBefore)
         self.evidence = evidence
         search.note(level: level, standing: standing)
-        return advance(standing, flows, sample)
+        return advance(standing, flows, sample, own)
     }
 
     private mutating func advance(
-        _ standing: Int, _ flows: FlowCounts, _ sample: HostSample?
+        _ standing: Int, _ flows: FlowCounts, _ sample: HostSample?, _ own: HostSample?
     ) -> [LoadWish] {
         trials.append(Trial(level: level, standing: min(level, standing)))
         guard let next = search.next else {
@@ -77,6 +87,7 @@ public struct CeilingClimb: Sendable {
         stuckSeconds = 0
         lastStanding = 0
         before = sample
+        ownBefore = own
         flowsBefore = flows
         return [.hold(workload: 0, count: next)]
     }

@@ -7,13 +7,22 @@ internal import LinuxCalls
 /// room for new ones: nobody is refused then, and the table's maximum is reached all the same.
 public struct DatagramClimb: Sendable {
     private let before: HostSample?
+    private let ownBefore: HostSample?
     /// What was seen when the table, or this machine, took no more; `nil` before.
     public private(set) var evidence: LimitEvidence?
 
-    public init(before: HostSample?) { self.before = before }
+    /// - Parameters:
+    ///   - before: The table watched, before the first flow.
+    ///   - own: This process's own, where that is another.
+    public init(before: HostSample?, own: HostSample? = nil) {
+        self.before = before
+        ownBefore = own
+    }
 
     /// Notes a second of the run, and says what to do next.
-    public mutating func note(_ flows: FlowCounts, _ sample: HostSample?) -> [LoadWish] {
+    public mutating func note(
+        _ flows: FlowCounts, _ sample: HostSample?, own: HostSample? = nil
+    ) -> [LoadWish] {
         guard evidence == nil else { return [.stop] }
         func moved(_ name: String) -> Int {
             before.flatMap { sample?.change(name, since: $0) } ?? 0
@@ -28,6 +37,8 @@ public struct DatagramClimb: Sendable {
         if gaveWay, let limit = sample?.limit, limit > 0 { evidence.standing = limit }
         evidence.before = before
         evidence.after = sample
+        evidence.ownBefore = ownBefore
+        evidence.ownAfter = own
         evidence.flows = flows
         self.evidence = evidence
         return [.stop]

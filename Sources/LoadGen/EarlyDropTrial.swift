@@ -155,6 +155,15 @@ public struct EarlyDropTrial: Sendable {
         return (entries(before), max(0, entries(before) - entries(after)))
     }
 
+    /// How many of the filling gave way, and how many went of themselves.
+    ///
+    /// No more gave way than the counter says; where that is not shown, all that went may have.
+    var parting: (gaveWay: Int, expired: Int)? {
+        guard let before, let after, let (_, gone) = outcome else { return nil }
+        let gaveWay = min(gone, after.change("early_drop", since: before) ?? gone)
+        return (gaveWay, gone - gaveWay)
+    }
+
     /// How far a trial has come that was not carried to its end.
     public var progress: String {
         "\(latest[Self.datagrams].started) unreplied flows begun, "
@@ -163,7 +172,9 @@ public struct EarlyDropTrial: Sendable {
 
     /// What came of it, a sentence a line.
     public var lines: [String] {
-        guard let before, let after, let (filled, gone) = outcome else {
+        guard let before, let after, let (filled, _) = outcome,
+            let (gaveWay, expired) = parting
+        else {
             return ["\(filling.rawValue): the table was not full in time"]
         }
         func moved(_ name: String) -> String {
@@ -176,8 +187,16 @@ public struct EarlyDropTrial: Sendable {
                 + "all), then \(newcomers) \(who) asked for room:"
         ]
         lines.append(
-            "  \(gone) \(filling.rawValue) entries gave way (\(moved("early_drop"))), \(drops) "
+            "  \(gaveWay) \(filling.rawValue) entries gave way (\(moved("early_drop"))), \(drops) "
                 + "packets were refused (\(moved("drop")))")
+        if expired > 0 {
+            let setting =
+                filling == .unreplied
+                ? "nf_conntrack_udp_timeout" : "nf_conntrack_tcp_timeout_established"
+            lines.append(
+                "  \(expired) more went of themselves: \(setting) is too short for the trial; "
+                    + "raise it, or ask for fewer --newcomers")
+        }
         if filling == .unreplied {
             lines.append("  \(arrived) of \(newcomers) connections stand")
             lines.append("  " + Self.odds(filled, after.buckets ?? 0))

@@ -9,7 +9,11 @@ public enum LoadLimit: String, Sendable, CaseIterable {
     case ports = "the generator's source ports"
     case memory = "memory"
     case refused = "the target refuses connections"
+    case refusedBeyond = "the target, or a rule before it, refuses further connections"
+    case route = "the route to the target"
+    case sourceAddress = "a source address that is not this machine's"
     case rights = "a right the generator lacks"
+    case ownMaximum = "this machine's own table"
     case ownTable = "this machine's own table, or a rule of it"
     case backlog = "the target's listen queue"
     case processor = "processor time"
@@ -23,14 +27,26 @@ public struct LimitEvidence: Sendable {
     /// The table watched, before and after.
     public var before: HostSample?
     public var after: HostSample?
+    /// The table of this process's namespace, where another one is watched.
+    public var ownBefore: HostSample?
+    public var ownAfter: HostSample?
     /// What the flows did meanwhile.
     public var flows = FlowCounts()
+    /// Whether somebody has said which table is watched.
+    public var isObserved = false
 
     public init() {}
 
     private func moved(_ name: String) -> Int {
         guard let before, let after else { return 0 }
         return after.change(name, since: before) ?? 0
+    }
+
+    /// Whether this machine's own table was full meanwhile.
+    private var isOwnFull: Bool {
+        guard let ownAfter else { return false }
+        return ownAfter.isFull
+            || ownBefore.flatMap { ownAfter.change("early_drop", since: $0) } ?? 0 > 0
     }
 
     private func count(where matches: (FailureCount) -> Bool) -> Int {
@@ -42,18 +58,26 @@ public struct LimitEvidence: Sendable {
         if flows.startsWithoutSlot > 0 || count(where: { $0.failure.isOutOfDescriptors }) > 0 {
             return .descriptors
         }
-        if count(where: { $0.failure.isOutOfPorts }) > 0 { return .ports }
+        if count(where: { $0.failure.isOutOfPorts || $0.failure.isPortInUse }) > 0 {
+            return .ports
+        }
+        if count(where: { $0.failure.isForeignSource }) > 0 { return .sourceAddress }
         if count(where: { $0.failure.isOutOfMemory }) > 0 { return .memory }
         if count(where: { $0.failure.isUnpermitted }) > 0 { return .rights }
         if count(where: { $0.failure.isForbidden }) > 0 {
+            if isOwnFull { return .ownMaximum }
             // The table watched may be this machine's own: full, it refuses what is sent.
-            if after?.isFull == true { return .tableMaximum }
+            if ownAfter == nil, after?.isFull == true { return .tableMaximum }
             return .ownTable
         }
-        if count(where: { $0.failure.isRefused }) > 0 { return .refused }
+        if count(where: { $0.failure.isRefused }) > 0 {
+            return standing > 0 ? .refusedBeyond : .refused
+        }
+        if count(where: { $0.failure.isUnreachable }) > 0 { return .route }
         if moved("drop") > 0, after?.isFull == true { return .tableMaximum }
         // Entries give way in a full table alone.
         if moved("early_drop") > 0 { return .tableMaximum }
+        if isOwnFull { return .ownMaximum }
         if moved("chaintoolong") > 0 { return .chainLength }
         if moved("insert_failed") > 0 { return .natPorts }
         if let before, let after {
@@ -89,6 +113,14 @@ public struct LimitEvidence: Sendable {
                 lines.append("processors were busy \(busy) % of the time")
             }
         }
+        if let ownAfter {
+            lines.append(
+                "this machine's own table held \(ownAfter.count) entries"
+                    + (ownAfter.limit.map { " of at most \($0)" } ?? "")
+                    + (ownBefore.map { ownAfter.changes(since: $0) } ?? []).map {
+                        " \($0.name)+\($0.count)"
+                    }.joined())
+        }
         if flows.startsWithoutSlot > 0 {
             lines.append("\(flows.startsWithoutSlot) starts found no free descriptor")
         }
@@ -113,10 +145,23 @@ public struct LimitEvidence: Sendable {
         case .refused:
             "start what should listen there: ctlab sink "
                 + "--\(TargetAbsence.refusingTransport([flows]).rawValue) PORT"
+        case .refusedBeyond:
+            "new connections are refused while \(standing) stand: see the backlog and the own limit "
+                + "of the program there, and rules that reject: nft list ruleset"
+        case .route: "see ip route get ADDRESS here, and on the way; ip route add makes one"
+        case .sourceAddress:
+            "leave --sources out, or make it this machine's: ip address add ADDRESS dev lo"
         case .rights: "run it as root, or with CAP_NET_ADMIN"
+        case .ownMaximum:
+            "raise net.netfilter.nf_conntrack_max here, or let nothing here track these flows: a "
+                + "notrack rule"
         case .ownTable: "see nft list ruleset, and ctlab observe on this machine"
         case .backlog: "raise net.core.somaxconn at the target, and its program's backlog"
         case .processor: "a faster machine, or a lower --rate"
+        case .unknown where isObserved:
+            "the host watched shows nothing: see the listen queue at the far end (nstat -az "
+                + "TcpExtListenOverflows there, and its program's backlog), and rules that drop on "
+                + "the way (nft list ruleset)"
         case .unknown: "watch the host that tracks: --observe netns:NAME"
         }
     }

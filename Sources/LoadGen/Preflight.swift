@@ -53,6 +53,29 @@ public enum Preflight {
             + "tracks them, it is full first; fewer flows, or sysctl -w \(setting)=\(2 * flows)"
     }
 
+    /// How many of its source ports a workload of datagrams can have on its first address, and what
+    /// kept it from more; found by taking them, and giving them back.
+    public static func sourcePorts(
+        for workload: LoadWorkload
+    ) -> (count: Int, obstacle: FailureCount?) {
+        let family = workload.target.addresses.family
+        let none = family == .ipv4 ? Address(ipv4: 0) : Address(high: 0, low: 0)
+        let source = SocketAddress(family, workload.sources?.first ?? none, port: 0)
+        var sockets = DatagramTable()
+        while sockets.count < workload.sourcePortCount {
+            do throws(SocketFailure) {
+                try sockets.bind(source)
+            } catch {
+                // What else fails is said by the run.
+                guard error.isPortInUse else { break }
+                return (
+                    sockets.count, FailureCount(failure: error, count: 1, peer: "\(source)")
+                )
+            }
+        }
+        return (workload.sourcePortCount, nil)
+    }
+
     /// Whether the ends of the source addresses are this machine's.
     private static func sources(_ workload: LoadWorkload) -> String? {
         guard let pool = workload.sources else { return nil }
@@ -74,7 +97,7 @@ public enum Preflight {
 
     /// Whether a process has descriptors for the datagram sockets of its part of a workload: one for
     /// each source port.
-    private static func sockets(_ workload: LoadWorkload, room descriptorLimit: Int) -> String? {
+    public static func sockets(_ workload: LoadWorkload, room descriptorLimit: Int) -> String? {
         guard workload.transport == .udp else { return nil }
         let sockets = workload.sourcePortCount * (workload.sources?.count ?? 1)
         let room = descriptorLimit - LoadRun.spareDescriptors

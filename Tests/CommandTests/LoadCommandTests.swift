@@ -68,6 +68,10 @@ enum LoadScript {
                 arguments: ["--quick", "churn", "--target", "10.255.255.1:80"],
                 sentence: "name it with --i-may-load 10.255.255.1"),
             RefusedCall(
+                arguments: [
+                    "--quick", "churn", "--target", "10.255.255.1:80", "--i-may-load", "0.0.0.0/0",
+                ], sentence: "--i-may-load: found '0.0.0.0/0', expected a host name, an address"),
+            RefusedCall(
                 arguments: ["--quick", "churn", "--target", "[::ffff:8.8.8.8]:80"],
                 sentence: "8.8.8.8"),
             RefusedCall(

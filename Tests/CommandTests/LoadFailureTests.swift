@@ -98,7 +98,7 @@ struct LoadFailureTests {
     func refusesProbes(_ text: String) throws {
         let command = try LoadScript.run(
             "\"$ctlab\" load --quick churn --target 127.0.0.1:9000 --for 1s --health '\(text)'")
-        #expect(command.status == 4)
+        #expect(command.status == 2)
         #expect(command.error.contains("--health: found '\(text)'; expected tcp for TCP targets"))
     }
 

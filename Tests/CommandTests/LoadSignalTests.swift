@@ -1,5 +1,8 @@
 import Foundation
+import LinuxCalls
+import LoadGen
 import Testing
+import Wire
 
 /// Signals while a command watches or waits: it ends at once and cleanly, and says what it had.
 @Suite(.serialized, .enabled(if: LoadScript.isPossible))
@@ -113,5 +116,37 @@ struct LoadSignalTests {
         #expect(command.output.contains("unreplied flows begun, 0 connections stood at last"))
         #expect(!command.output.contains("ctlab-signal"), "\(command.output)")
         #expect(!command.output.contains("\n3001\n"), "\(command.output)")
+    }
+
+    @Test(
+        "a stop that comes with the order itself is heeded", arguments: ["stop", "hold 0 0\nstop"])
+    func heedsTheFirstStop(_ further: String) throws {
+        let address = Address(ipv4: 0x7F00_0001)
+        let permit = try TargetGate().permit(host: "127.0.0.1", addresses: [(.ipv4, address)])
+        let target = TargetPool(addresses: AddressPool(.ipv4, first: address), firstPort: 9)
+        var workload = QuickProfile.hold.workload(target)
+        workload.model = .held(count: 1, startsPerSecond: 1)
+        let order = WorkerOrder(
+            plan: Plan(workloads: [workload], duration: 120_000_000_000),
+            origin: MonotonicClock.now(), slotCount: 8, processor: nil, claim: permit.claim)
+        let process = Process()
+        process.executableURL = Command.program
+        process.arguments = ["load-worker"]
+        let (input, output) = (Pipe(), Pipe())
+        process.standardInput = input
+        process.standardOutput = output
+        // Both are there before anybody reads, and the input does not end.
+        try input.fileHandleForWriting.write(
+            contentsOf: Data("\(WorkerLine.text(order))\n\(further)\n".utf8))
+        try process.run()
+        let told = try output.fileHandleForReading.readToEnd() ?? Data()
+        process.waitUntilExit()
+        try input.fileHandleForWriting.close()
+        #expect(process.terminationStatus == 0)
+        let lines = String(decoding: told, as: UTF8.self).split(separator: "\n").map(String.init)
+        let report = try #require(
+            lines.last.flatMap { WorkerLine.value(WorkerReport.self, $0) }, "\(lines)")
+        #expect(report.isLast)
+        #expect(report.elapsed < 100_000_000_000)
     }
 }

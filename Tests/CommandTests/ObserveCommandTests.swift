@@ -124,6 +124,12 @@ import Testing
             Row(
                 name: "a host that does not track", script: "while read w; do echo '== end'; done",
                 sentence: "admin@gw tracks no connections"),
+            Row(
+                name: "a host that never stops talking", script: "exec yes",
+                sentence: "admin@gw: found more than 1048576 bytes of an answer"),
+            Row(
+                name: "a line that never ends", script: "exec tr '\\0' x < /dev/zero",
+                sentence: "admin@gw: found more than 1048576 bytes of an answer"),
         ])
     func saysWhySSHFails(_ row: Row) throws {
         let command = try Self.run("observe ssh:admin@gw --for 1", ssh: row.script)

@@ -68,4 +68,40 @@ struct UnprivilegedLoadTests {
             #expect(command.error.contains("run with sudo"), "\(command.error)")
         }
     }
+
+    @Test(
+        "root without a capability hears a sentence as well",
+        arguments: [
+            (
+                "sys_admin", "observe netns:$name --for 1",
+                "entering a namespace takes CAP_SYS_ADMIN"
+            ),
+            (
+                "sys_admin", "ceiling --target 127.0.0.1:9 --observe netns:$name",
+                "entering a namespace takes CAP_SYS_ADMIN"
+            ),
+            ("net_admin", "observe --states 5 --for 1", "listing a table CAP_NET_ADMIN"),
+            (
+                "net_admin", "timeouts --target 127.0.0.1:9 --of rst",
+                "listing a table CAP_NET_ADMIN"
+            ),
+            ("net_admin", "early-drop --target 127.0.0.1:9", "listing a table CAP_NET_ADMIN"),
+        ])
+    func saysWhichCapabilityIsMissing(
+        _ capability: String, _ arguments: String, _ sentence: String
+    ) throws {
+        let script = """
+            name=ctlab-capability-$$-\(capability)
+            ip netns add $name
+            setpriv --bounding-set -\(capability) --inh-caps -\(capability) "$1" \(arguments)
+            status=$?
+            ip netns del $name
+            exit $status
+            """
+        let command = try Command.run(
+            program: "/bin/bash", ["-c", script, "bash", Command.program.path])
+        #expect(command.status == 4, "\(command.error)")
+        #expect(command.error.contains("Operation not permitted (errno 1)"), "\(command.error)")
+        #expect(command.error.contains(sentence), "\(command.error)")
+    }
 }

@@ -88,6 +88,9 @@ import Testing
         var failures: [(call: SocketCall, code: Int32)] = []
         var droppedStarts = 0
         var startsWithoutSlot = 0
+        var standing = 0
+        /// This machine's own table, where another is watched.
+        var own: HostSample?
         var name: String
 
         var testDescription: String { name }
@@ -134,9 +137,35 @@ import Testing
             limit: .rights, after: sample(count: 900), failures: [(.option, 1)],
             name: "EPERM of setsockopt"),
         Row(
-            limit: .unknown, after: nil, failures: [(.bind, 99)],
+            limit: .sourceAddress, after: sample(count: 900, busy: 99), failures: [(.bind, 99)],
             name: "EADDRNOTAVAIL of bind: no address of this machine"),
         Row(limit: .refused, after: nil, failures: [(.connect, 111)], name: "ECONNREFUSED"),
+        Row(
+            limit: .refusedBeyond, after: sample(count: 900), failures: [(.connect, 111)],
+            standing: 20, name: "ECONNREFUSED while others stand"),
+        Row(
+            limit: .route, after: sample(count: 900, busy: 99), failures: [(.connect, 101)],
+            name: "ENETUNREACH, and busy processors"),
+        Row(
+            limit: .route, after: sample(count: 900, busy: 99), failures: [(.connect, 113)],
+            name: "EHOSTUNREACH, and busy processors"),
+        Row(limit: .ports, after: nil, failures: [(.bind, 98)], name: "EADDRINUSE of bind"),
+        Row(
+            limit: .ownMaximum, after: sample(count: 900, busy: 99), own: sample(count: 4000),
+            name: "a full table of this machine, and another one is watched"),
+        Row(
+            limit: .ownMaximum, after: sample(count: 900),
+            own: sample(count: 3990, moved: ["early_drop": 3]),
+            name: "entries of this machine's own table that make room"),
+        Row(
+            limit: .ownMaximum, after: sample(count: 900), failures: [(.send, 1)],
+            own: sample(count: 4000), name: "EPERM of send, and this machine's own table is full"),
+        Row(
+            limit: .tableMaximum, after: sample(count: 4000, moved: ["drop": 9]),
+            own: sample(count: 4000), name: "both tables full, and the one watched drops"),
+        Row(
+            limit: .backlog, after: sample(count: 900, overflows: 3), own: sample(count: 900),
+            name: "a full listen queue, and room in this machine's own table"),
     ]
 
     @Test("the limit is named by what was seen", arguments: rows)
@@ -144,6 +173,9 @@ import Testing
         var evidence = LimitEvidence()
         evidence.before = row.after == nil ? nil : Self.before
         evidence.after = row.after
+        evidence.ownBefore = row.own == nil ? nil : Self.before
+        evidence.ownAfter = row.own
+        evidence.standing = row.standing
         evidence.flows.droppedStarts = row.droppedStarts
         evidence.flows.startsWithoutSlot = row.startsWithoutSlot
         evidence.flows.failures = row.failures.map {
@@ -156,7 +188,38 @@ import Testing
         }
     }
 
+    @Test("a host that was watched and shows nothing is not to be watched once more")
+    func namesCandidates() {
+        var evidence = LimitEvidence()
+        evidence.before = Self.before
+        evidence.after = Self.sample(count: 900)
+        #expect(evidence.remedy.contains("--observe"))
+        evidence.isObserved = true
+        #expect(!evidence.remedy.contains("--observe"))
+        #expect(evidence.remedy.contains("listen queue"))
+        #expect(evidence.remedy.contains("nft list ruleset"))
+        evidence.standing = 20
+        evidence.flows.failures = [
+            FailureCount(failure: SocketFailure(.connect, 111), count: 2, peer: "10.0.0.1:80")
+        ]
+        #expect(evidence.remedy.hasPrefix("new connections are refused while 20 stand: "))
+    }
+
     // MARK: The climb
+
+    @Test("this machine's own table is looked at level by level")
+    func watchesTheOwnTable() throws {
+        var climb = CeilingClimb(CeilingSearch(start: 100, most: 1000))
+        var flows = FlowCounts()
+        flows.standing = 60
+        for _ in 0..<6 {
+            _ = climb.note(flows, Self.sample(count: 60), own: Self.sample(count: 4000))
+        }
+        let evidence = try #require(climb.evidence)
+        #expect(evidence.limit == .ownMaximum)
+        #expect(
+            evidence.lines().contains("this machine's own table held 4000 entries of at most 4000"))
+    }
 
     @Test("the climb goes on when a level stands, and gives up on one that does not")
     func climbs() {

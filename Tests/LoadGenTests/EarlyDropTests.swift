@@ -50,6 +50,27 @@ import Wire
         #expect(text.contains("100 of 100 connections stand"))
     }
 
+    @Test(
+        "entries that expired did not give way, and are told apart",
+        arguments: [(EarlyDropTrial.Filling.unreplied, 50), (.unreplied, 0), (.assured, 3)])
+    func tellsExpiryApart(_ filling: EarlyDropTrial.Filling, _ dropped: Int) throws {
+        var trial = EarlyDropTrial(filling, room: 800, newcomers: 100)
+        func sample(_ count: Int, _ moved: Int) -> HostSample {
+            let isUnreplied = filling == .unreplied
+            return Self.sample(
+                unreplied: isUnreplied ? count : 0, assured: isUnreplied ? 0 : count,
+                moved: ["early_drop": UInt32(moved)], listed: true)
+        }
+        _ = trial.note(Self.flows(800, filling == .assured ? 800 : 0), sample(800, 0))
+        _ = trial.note(Self.flows(900, 100 + (filling == .assured ? 800 : 0)), sample(0, dropped))
+        let text = trial.lines.joined(separator: "\n")
+        #expect(
+            text.contains("\(dropped) \(filling.rawValue) entries gave way (early_drop+\(dropped))")
+        )
+        #expect(text.contains("\(800 - dropped) more went of themselves: nf_conntrack_"), "\(text)")
+        #expect(text.contains("is too short for the trial"), "\(text)")
+    }
+
     @Test("newcomers that get no further for eight seconds end the trial")
     func losesPatience() throws {
         var trial = EarlyDropTrial(.assured, room: 1000, newcomers: 50)

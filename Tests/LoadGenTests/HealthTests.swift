@@ -1,3 +1,4 @@
+import Foundation
 import LinuxCalls
 import Testing
 import Wire
@@ -62,5 +63,31 @@ import Wire
         ] as [(String, String?)])
     func readsHosts(_ url: String, _ host: String?) {
         #expect(HealthProbe.Question.host(ofURL: url) == host)
+    }
+
+    @Test("curl does what it is told here, and nothing of what ~/.curlrc says")
+    func ignoresOwnSettings() throws {
+        let home = FileManager.default.temporaryDirectory.appending(path: "ctlab-\(UUID())")
+        try FileManager.default.createDirectory(at: home, withIntermediateDirectories: true)
+        defer { try? FileManager.default.removeItem(at: home) }
+        try Data("write-out = \"heeded\"\n".utf8).write(to: home.appending(path: ".curlrc"))
+        let program = try #require(WebQuestion.program)
+        func output(_ arguments: [String]) throws -> String {
+            let process = Process()
+            process.executableURL = URL(filePath: program.path)
+            process.arguments = arguments
+            process.environment = ["HOME": home.path]
+            let pipe = Pipe()
+            process.standardOutput = pipe
+            try process.run()
+            process.waitUntilExit()
+            return String(
+                decoding: try pipe.fileHandleForReading.readToEnd() ?? Data(), as: UTF8.self)
+        }
+        let url = "file:///dev/null"
+        #expect(try output(["--", url]) == "heeded")
+        #expect(
+            try output(WebQuestion.arguments(url, seconds: 2, followsRedirections: false, [])) == ""
+        )
     }
 }

@@ -64,6 +64,47 @@ import Testing
         #expect(HostSample(metrics: MetricsText(""), moment: 0) == nil)
     }
 
+    @Test(
+        "a number that no host counts up to is not said, and stops nobody",
+        arguments: ["1e18", "1e300", "-5", "NaN", "+Inf", "9007199254740994"])
+    func passesOverOddNumbers(_ number: String) throws {
+        #expect(
+            HostSample(metrics: MetricsText("node_nf_conntrack_entries \(number)\n"), moment: 1)
+                == nil)
+        let names = [
+            "node_nf_conntrack_entries_limit", "node_nf_conntrack_stat_drop",
+            "node_sockstat_TCP_tw", "node_netstat_TcpExt_ListenOverflows",
+            "node_netstat_TcpExt_TCPReqQFullDrop", "node_cpu_seconds_total{mode=\"idle\"}",
+            "node_cpu_seconds_total{mode=\"user\"}",
+        ]
+        let text = names.reduce("node_nf_conntrack_entries 7\n") { $0 + "\($1) \(number)\n" }
+        let sample = try #require(HostSample(metrics: MetricsText(text), moment: 1))
+        #expect(sample.count == 7)
+        #expect(sample.limit == nil)
+        #expect(sample.statistics.value("drop") == nil)
+        #expect(sample.sockets.tcpTimeWait == nil)
+        #expect(sample.listenOverflows == nil)
+        #expect(sample.processor == nil)
+    }
+
+    @Test("the largest numbers a host may tell are reckoned with")
+    func reckonsWithLargeNumbers() throws {
+        let most = "9007199254740992"
+        let netstat = "TcpExt: ListenOverflows TCPReqQFullDrop\nTcpExt: \(most) \(most)\n"
+        #expect(NetstatText.listenOverflows(in: netstat) == 1 << 54)
+        let row = "cpu" + String(repeating: " \(most)", count: 8) + "\n"
+        let processor = try #require(ProcessorUse(text: row))
+        #expect(processor.busyPercent(since: ProcessorUse(busy: 0, total: 0)) == 75)
+        #expect(ProcessorUse(busy: 0, total: 9).busyPercent(since: processor) == 0)
+        let beyond = "cpu" + String(repeating: " 9223372036854775807", count: 8) + "\n"
+        #expect(ProcessorUse(text: beyond)?.total == 0)
+        let entries = "node_nf_conntrack_entries \(most)\nnode_nf_conntrack_entries_limit 4\n"
+        let sample = try #require(HostSample(metrics: MetricsText(entries), moment: 1))
+        var record = SeriesRecord(second: 1)
+        record.add(sample, since: sample)
+        #expect(record.tableLine.contains("225179981368524800%"), "\(record.tableLine)")
+    }
+
     @Test("what ctlab says in node_exporter's words, it reads")
     func readsItself() throws {
         let whole = MetricsText(Self.exposition)

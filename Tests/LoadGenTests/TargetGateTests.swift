@@ -183,6 +183,43 @@ import Wire
         #expect(list.lists("web.example", .ipv4, Address(ipv4: 1)))
     }
 
+    @Test(
+        "a line with a blank inside is refused, and makes no third host of two words",
+        arguments: [
+            ("10.0.0.1 5 # x", "10.0.0.1 5"), ("alpha beta", "alpha beta"),
+            ("10.0.0.0 /8", "10.0.0.0 /8"), ("10.0.0.1\t10.0.0.2", "10.0.0.1\t10.0.0.2"),
+        ])
+    func refusesBlanksInside(_ line: String, _ found: String) {
+        #expect {
+            try AllowList(text: "# mine\n \(line)\n", path: "list")
+        } throws: {
+            "\($0)" == "list:2: found '\(found)', expected an address, a prefix or a host name"
+        }
+    }
+
+    @Test(
+        "a mapped address, or a prefix of such, lists the IPv4 ones inside",
+        arguments: [
+            ("::ffff:10.0.0.1", 0x0A00_0001, true), ("::ffff:10.0.0.1", 0x0A00_0002, false),
+            ("::ffff:10.0.0.0/120", 0x0A00_00FF, true), ("::ffff:10.0.0.0/120", 0x0A00_0100, false),
+        ] as [(String, UInt32, Bool)])
+    func listsMappedAddresses(_ line: String, _ address: UInt32, _ isListed: Bool) throws {
+        let list = try AllowList(text: line, path: "list")
+        #expect(list.lists("x", .ipv4, Address(ipv4: address)) == isListed)
+    }
+
+    @Test(
+        "what cannot be named is told from what can",
+        arguments: [
+            ("web_1.example", true), ("10.0.0.1", true), ("10.1.0.0/16", true), ("fd00::1", true),
+            ("fd00::/112", true), ("::ffff:10.1.0.0/112", true), ("0.0.0.0/0", false),
+            ("10.0.0.0/15", false), ("fd00::/64", false), ("::ffff:0.0.0.0/96", false),
+            ("garbage/99", false), ("10.0.0.0/99", false), ("10.0.0.1 5", false), ("", false),
+        ])
+    func tellsNames(_ name: String, _ mayBeNamed: Bool) {
+        #expect(TargetGate.mayName(name) == mayBeNamed)
+    }
+
     @Test("a permit covers what was checked and nothing beside it")
     func coversOnlyItsTarget() throws {
         let permit = try TargetGate().permit(
@@ -246,8 +283,8 @@ import Wire
             try AllowList(text: text, path: "may-load")
         } throws: { error in
             let lines = (error as? AllowListError)?.lines ?? []
-            // "bad host" is read as one word: blanks do not part entries.
-            return lines.map { $0.prefix { $0 != " " } } == ["may-load:2:", "may-load:7:"]
+            return lines.map { $0.prefix { $0 != " " } }
+                == ["may-load:2:", "may-load:5:", "may-load:7:"]
         }
     }
 

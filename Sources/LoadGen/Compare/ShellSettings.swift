@@ -19,16 +19,15 @@ enum ShellSettings {
         let child = try RemoteShell.start(script, on: host)
         let deadline = MonotonicClock.now() + RemoteShell.firstPatience
         var text = ""
-        do throws(SystemCallError) {
-            while MonotonicClock.now() < deadline, !Interruption.isWaiting {
-                let (lines, hasMore) = try child.lines()
-                for line in lines { text += line + "\n" }
-                if lines.contains("end=") { return text }
-                guard hasMore else { break }
-                MonotonicClock.sleep(until: MonotonicClock.now() + 5_000_000)
+        while MonotonicClock.now() < deadline, !Interruption.isWaiting {
+            let (lines, hasMore) = try RemoteShell.lines(of: child, on: host)
+            for line in lines { text += line + "\n" }
+            if lines.contains("end=") { return text }
+            guard text.utf8.count <= RemoteShell.mostBytes else {
+                throw RemoteShell.flood(of: host)
             }
-        } catch {
-            throw .call(error)
+            guard hasMore else { break }
+            MonotonicClock.sleep(until: MonotonicClock.now() + 5_000_000)
         }
         if Interruption.isWaiting { throw .interrupted }
         throw .remote(

@@ -19,10 +19,6 @@ public struct HostProbe: ~Copyable {
             return HostProbe(
                 try reading { () throws(SystemCallError) in
                     let namespace = try NetworkNamespace(named: name)
-                    // EPERM beforehand: a thread that has to come back does not try.
-                    guard ProcessOwner.isRoot else {
-                        throw SystemCallError(call: "setns \(name)", code: 1)
-                    }
                     return try namespace.enter { () throws(SystemCallError) in
                         try NamespaceProbe()
                     }
@@ -100,6 +96,15 @@ public enum ProbeError: Error, Sendable, CustomStringConvertible {
     case remote(String)
     /// Somebody asked the command to stop while another host kept it waiting.
     case interrupted
+
+    /// This process lacks a right that root has.
+    public var isPermissionMissing: Bool {
+        if case .call(let error) = self { error.isPermissionMissing } else { false }
+    }
+
+    public var isOutOfDescriptors: Bool {
+        if case .call(let error) = self { error.isOutOfDescriptors } else { false }
+    }
 
     /// There is no such namespace, or the kernel tracks nothing.
     public var isMissing: Bool {

@@ -67,6 +67,22 @@ public struct HostSample: Sendable, Hashable {
     }
 }
 
+/// A number another host tells.
+///
+/// It may tell anything: what no host counts up to is not said.
+enum ToldCount {
+    /// What a `Double`, such as every program's JSON has, still holds exactly.
+    static let range = 0...1 << 53
+
+    static func read(_ text: some StringProtocol) -> Int? {
+        Int(text).flatMap { range.contains($0) ? $0 : nil }
+    }
+
+    static func read(_ number: Double) -> Int? {
+        Int(exactly: number.rounded()).flatMap { range.contains($0) ? $0 : nil }
+    }
+}
+
 /// `/proc/net/sockstat`: the namespace's sockets.
 public struct SocketUse: Sendable, Hashable {
     public var tcpInUse: Int?
@@ -85,7 +101,7 @@ public struct SocketUse: Sendable, Hashable {
             let words = line.split(separator: " ")
             guard let head = words.first else { continue }
             for index in stride(from: 1, to: words.count - 1, by: 2) {
-                let value = Int(words[index + 1])
+                let value = ToldCount.read(words[index + 1])
                 switch (head, words[index]) {
                 case ("TCP:", "inuse"): tcpInUse = value
                 case ("TCP:", "orphan"): tcpOrphans = value
@@ -113,7 +129,9 @@ public struct ProcessorUse: Sendable, Hashable {
     /// Reads the file's text; `nil` if its first line is another.
     public init?(text: String) {
         let line = text.prefix { $0 != "\n" }
-        let numbers = line.split(separator: " ").dropFirst().prefix(8).map { Int($0) ?? 0 }
+        let numbers = line.split(separator: " ").dropFirst().prefix(8).map {
+            ToldCount.read($0) ?? 0
+        }
         guard numbers.count >= 4 else { return nil }
         let total = numbers.reduce(0, +)
         let idle = numbers[3] + (numbers.count > 4 ? numbers[4] : 0)
@@ -123,7 +141,7 @@ public struct ProcessorUse: Sendable, Hashable {
     /// Per cent of all processors that were busy since `old`; 0 where no time has passed.
     func busyPercent(since old: ProcessorUse) -> Int {
         let span = total - old.total
-        return span > 0 ? (busy - old.busy) * 100 / span : 0
+        return span > 0 ? min(max(0, (busy - old.busy) * 100 / span), 100) : 0
     }
 }
 
@@ -152,6 +170,6 @@ enum NetstatText {
         guard let place = names.firstIndex(where: { $0 == name }), place < values.count else {
             return nil
         }
-        return Int(values[place])
+        return ToldCount.read(values[place])
     }
 }

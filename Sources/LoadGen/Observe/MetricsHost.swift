@@ -35,7 +35,8 @@ final class MetricsHost: RemoteHost {
         let moment = before + (MonotonicClock.now() - before) / 2
         guard let sample = HostSample(metrics: MetricsText(outcome.output), moment: moment) else {
             throw .remote(
-                "\(url): found no node_nf_conntrack_entries, expected it from a host that tracks; "
+                "\(url): found no node_nf_conntrack_entries from 0 to 2^53, expected it from a host "
+                    + "that tracks; "
                     + "load the tracker there: modprobe nf_conntrack")
         }
         return sample
@@ -85,9 +86,9 @@ struct MetricsText {
         return found.isEmpty ? nil : found.reduce(0) { $0 + $1.value }
     }
 
-    /// As `sum`, a whole number.
+    /// As `sum`, a whole number; `nil` for one that no host counts up to.
     func count(_ name: String, where matches: (String) -> Bool = { _ in true }) -> Int? {
-        sum(name, where: matches).flatMap { Int(exactly: $0.rounded()) }
+        sum(name, where: matches).flatMap { ToldCount.read($0) }
     }
 }
 
@@ -125,8 +126,8 @@ extension HostSample {
             $0.contains("mode=\"idle\"") || $0.contains("mode=\"iowait\"")
         }
         if let idle, let total = metrics.sum("node_cpu_seconds_total"),
-            let ticks = Int(exactly: (total * 100).rounded()),
-            let busy = Int(exactly: ((total - idle) * 100).rounded())
+            let ticks = ToldCount.read(total * 100),
+            let busy = ToldCount.read((total - idle) * 100)
         {
             processor = ProcessorUse(busy: busy, total: ticks)
         }

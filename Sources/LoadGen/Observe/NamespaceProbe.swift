@@ -12,6 +12,8 @@ struct NamespaceProbe: ~Copyable {
     private let processor: FileDescriptor
     private var log: KernelLogTail?
     private var states: TrackerStates?
+    /// Why the table cannot be listed, where it cannot.
+    private var obstacle: SystemCallError?
     private let namespaceNumber: UInt64
 
     /// Opens the files of the namespace the calling thread is in.
@@ -32,7 +34,11 @@ struct NamespaceProbe: ~Copyable {
         self.netstat = netstat
         self.processor = processor
         log = try? KernelLogTail()
-        states = try? TrackerStates()
+        do throws(SystemCallError) {
+            states = try TrackerStates()
+        } catch {
+            obstacle = error
+        }
     }
 
     /// Looks.
@@ -49,15 +55,23 @@ struct NamespaceProbe: ~Copyable {
         sample.listenOverflows = NetstatText.listenOverflows(in: netstat)
         sample.processor = ProcessorUse(text: try Self.text(processor))
         sample.tableFullLines = log?.tableFullLines(about: namespaceNumber)
-        if withStates { sample.states = try states?.read() }
+        if withStates { sample.states = try list() }
         return sample
     }
 
     /// Removes the expired entries of every namespace by listing this one's.
-    mutating func collect() throws(SystemCallError) { _ = try states?.read() }
+    mutating func collect() throws(SystemCallError) { _ = try list() }
 
     /// Deletes every entry of the namespace.
-    mutating func flush() throws(SystemCallError) { try states?.flush() }
+    mutating func flush() throws(SystemCallError) {
+        if let obstacle { throw obstacle }
+        try states?.flush()
+    }
+
+    private mutating func list() throws(SystemCallError) -> [StateCount]? {
+        if let obstacle { throw obstacle }
+        return try states?.read()
+    }
 
     private static func text(_ file: borrowing FileDescriptor) throws(SystemCallError) -> String {
         String(decoding: try file.readAll(), as: UTF8.self)

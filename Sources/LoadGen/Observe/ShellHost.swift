@@ -44,7 +44,7 @@ final class ShellHost: RemoteHost {
     func sample() throws(ProbeError) -> HostSample {
         let before = MonotonicClock.now()
         let answer = try ask("sample")
-        guard let count = answer["count"].flatMap({ Int($0) }) else {
+        guard let count = answer["count"].flatMap({ ToldCount.read($0) }) else {
             throw .remote(
                 "\(host) tracks no connections, or has no /proc; load the tracker there: modprobe "
                     + "nf_conntrack")
@@ -54,8 +54,8 @@ final class ShellHost: RemoteHost {
         // Half of the way there and back is as good a moment as any.
         var sample = HostSample(
             moment: before + (MonotonicClock.now() - before) / 2, count: count,
-            limit: answer["max"].flatMap { Int($0) },
-            buckets: answer["buckets"].flatMap { Int($0) }, statistics: reading)
+            limit: answer["max"].flatMap { ToldCount.read($0) },
+            buckets: answer["buckets"].flatMap { ToldCount.read($0) }, statistics: reading)
         sample.sockets = SocketUse(text: answer["sockets"] ?? "")
         sample.listenOverflows = NetstatText.listenOverflows(in: answer["netstat"] ?? "")
         sample.processor = ProcessorUse(text: answer["processor"] ?? "")
@@ -74,11 +74,18 @@ final class ShellHost: RemoteHost {
         let deadline = MonotonicClock.now() + (isOpen ? Self.patience : RemoteShell.firstPatience)
         var answer: [String: String] = [:]
         var part = ""
+        var byteCount = 0
         while true {
-            let (lines, hasMore) = try read()
+            let (lines, hasMore) = try RemoteShell.lines(of: child, on: host)
             for line in lines {
+                byteCount += line.utf8.count + 1
+                guard byteCount <= RemoteShell.mostBytes else { throw RemoteShell.flood(of: host) }
                 guard line.hasPrefix(Self.mark) else {
-                    answer[part] = answer[part].map { "\($0)\n\(line)" } ?? line
+                    if answer[part] == nil {
+                        answer[part] = line
+                    } else {
+                        answer[part]?.append("\n\(line)")
+                    }
                     continue
                 }
                 part = String(line.dropFirst(Self.mark.count))
@@ -107,14 +114,6 @@ final class ShellHost: RemoteHost {
                 throw .remote("\(host) did not answer in time")
             }
             MonotonicClock.sleep(until: MonotonicClock.now() + 1_000_000)
-        }
-    }
-
-    private func read() throws(ProbeError) -> (lines: [String], hasMore: Bool) {
-        do throws(SystemCallError) {
-            return try child.lines()
-        } catch {
-            throw .call(error)
         }
     }
 }

@@ -54,8 +54,12 @@ struct TrackerStates: ~Copyable {
             var messages = NetlinkMessages(byteCount: byteCount)
             while let message = messages.next(in: buffer) {
                 guard message.sequence == sequence else { continue }
-                if message.isDone || message.isError { return sums() }
-                take(message)
+                let code = message.errorCode(in: buffer)
+                guard code <= 0 else {
+                    throw SystemCallError(call: "netlink, listing the table", code: code)
+                }
+                if message.isDone { return sums() }
+                if !message.isError { take(message) }
             }
         }
         return sums()
@@ -69,7 +73,14 @@ struct TrackerStates: ~Copyable {
         writer.appendHeader([0, 0, 0, 0])
         writer.finish()
         try socket.send(writer.bytes.span)
-        _ = try socket.receive(into: &buffer, waiting: true)
+        guard let byteCount = try socket.receive(into: &buffer, waiting: true) else { return }
+        var messages = NetlinkMessages(byteCount: byteCount)
+        while let message = messages.next(in: buffer) {
+            let code = message.errorCode(in: buffer)
+            guard code <= 0 else {
+                throw SystemCallError(call: "netlink, emptying the table", code: code)
+            }
+        }
     }
 
     private mutating func take(_ message: NetlinkMessage) {

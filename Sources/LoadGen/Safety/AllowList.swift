@@ -20,12 +20,12 @@ public struct AllowList: Sendable {
         var mistakes: [String] = []
         let rows = text.split(omittingEmptySubsequences: false, whereSeparator: \.isNewline)
         for (index, row) in rows.enumerated() {
-            let entry = row.prefix { $0 != "#" }.filter { !$0.isWhitespace }
-            guard !entry.isEmpty else { continue }
-            if let (family, address, length) = Address.parsePrefix(entry) {
-                prefixes.append((family, address, length))
-            } else if let (family, address) = Address.parse(entry) {
-                prefixes.append((family, address, family.addressBits))
+            // Blanks inside stay: put together, two words would be a third host.
+            let words = row.prefix { $0 != "#" }.drop { $0.isWhitespace }
+            guard let last = words.lastIndex(where: { !$0.isWhitespace }) else { continue }
+            let entry = String(words[...last])
+            if let prefix = Self.prefix(entry) {
+                prefixes.append(prefix)
             } else if Self.isName(entry) {
                 names.append(entry.lowercased())
             } else {
@@ -37,7 +37,18 @@ public struct AllowList: Sendable {
         guard mistakes.isEmpty else { throw AllowListError(lines: mistakes) }
     }
 
-    private static func isName(_ text: String) -> Bool {
+    /// Reads an address, or a prefix; one of IPv4-mapped addresses is the IPv4 prefix inside.
+    static func prefix(_ text: String) -> (family: Family, address: Address, length: Int)? {
+        let whole = Address.parse(text).map { ($0.0, $0.1, $0.0.addressBits) }
+        guard let (family, address, length) = whole ?? Address.parsePrefix(text) else { return nil }
+        let (plainFamily, plain) = AddressClass.unmapped(family, address)
+        let mapped = family.addressBits - plainFamily.addressBits
+        guard length >= mapped else { return (family, address, length) }
+        return (plainFamily, plain, length - mapped)
+    }
+
+    /// Whether it may be the name of a host.
+    static func isName(_ text: String) -> Bool {
         text.utf8.allSatisfy {
             switch $0 {
             case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),

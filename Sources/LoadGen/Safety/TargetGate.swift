@@ -122,16 +122,25 @@ public struct TargetGate: Sendable {
             host: host, pools: pools, isRange: isRange, named: named, allowFile: allowed.path)
     }
 
-    /// Whether an address, or a prefix of as many as a target may have, that was named is it.
+    /// Whether `name` is one `--i-may-load` takes: a host's name, an address, or a prefix of as
+    /// many addresses as a target may have.
+    public static func mayName(_ name: String) -> Bool {
+        prefix(ofName: name) != nil || AllowList.isName(name)
+    }
+
+    private static func prefix(
+        ofName name: String
+    ) -> (family: Family, address: Address, length: Int)? {
+        guard let prefix = AllowList.prefix(name), prefix.family.addressBits - prefix.length <= 16
+        else { return nil }
+        return prefix
+    }
+
+    /// Whether an address or a prefix that was named holds this address.
     private static func covers(_ name: String, _ family: Family, _ address: Address) -> Bool {
-        if let (otherFamily, other, length) = Address.parsePrefix(name),
-            otherFamily.addressBits - length <= 16
-        {
-            let mask = Address.mask(prefix: length, otherFamily)
-            return otherFamily == family && address.masked(by: mask) == other.masked(by: mask)
-        }
-        guard let (otherFamily, other) = Address.parse(name) else { return false }
-        return AddressClass.unmapped(otherFamily, other) == (family, address)
+        guard let (otherFamily, other, length) = prefix(ofName: name) else { return false }
+        let mask = Address.mask(prefix: length, otherFamily)
+        return otherFamily == family && address.masked(by: mask) == other.masked(by: mask)
     }
 
     private func check(

@@ -197,7 +197,7 @@ struct CompareCommand: ParsableCommand {
         }
         if Self.nobodyAnswers(result.flows) {
             throw Failure(
-                code: .environment,
+                code: .failed,
                 text: TargetAbsence.neverListened.sentence(of: generator.targets.target))
         }
         if let failure = GeneratorOptions.incompleteness(result, "what was measured") {

@@ -30,8 +30,8 @@ struct CeilingCommand: ParsableCommand {
     @Flag(help: "Datagram flows instead of connections.")
     var udp = false
 
-    @Option(help: "The first level.")
-    var start = 500
+    @Option(help: "The first level; by default 500, or --most if that is less.")
+    var start: Int?
 
     @Option(help: "Connections, or flows, never gone beyond.")
     var most = 100_000
@@ -46,15 +46,19 @@ struct CeilingCommand: ParsableCommand {
     var atMost = "5m"
 
     func validate() throws {
-        guard start > 0, most >= start, most <= LoadLimits().flows else {
+        guard (1...LoadLimits().flows).contains(most) else {
             throw ValidationError(
-                "--start and --most: found \(start) and \(most), expected 1 <= start <= most <= "
-                    + "\(LoadLimits().flows)")
+                "--most: found \(most), expected 1 to \(LoadLimits().flows)")
+        }
+        if let start, !(1...most).contains(start) {
+            throw ValidationError("--start: found \(start), expected 1 to --most, which is \(most)")
         }
         guard (0...0.5).contains(resolution) else {
             throw ValidationError("--resolution: found \(resolution), expected 0 to 0.5")
         }
     }
+
+    private var firstLevel: Int { start ?? min(500, most) }
 
     mutating func run() throws {
         let (target, permit) = try generator.targets.approved()
@@ -88,13 +92,16 @@ struct CeilingCommand: ParsableCommand {
         let processes = generator.processCount(for: whole)
         var plan = whole
         if case .held(_, let perSecond) = plan.workloads[0].model {
-            plan.workloads[0].model = .held(count: start, startsPerSecond: perSecond)
+            plan.workloads[0].model = .held(count: firstLevel, startsPerSecond: perSecond)
         }
         tellRemarks(on: whole)
         var probe = try generator.observation.probe()
+        var ownProbe = generator.observation.ownProbe()
         let interruption = try GeneratorOptions.interruption()
+        var watch = TargetWatch(plan)
+        var latest: (flows: FlowCounts, sample: HostSample?) = (FlowCounts(), nil)
         var climb = CeilingClimb(
-            CeilingSearch(start: start, most: most, resolution: resolution))
+            CeilingSearch(start: firstLevel, most: most, resolution: resolution))
         var passage = TablePassage(
             of: generator.observation.place, before: try? probe?.sample())
         let result = try generator.run(
@@ -106,13 +113,23 @@ struct CeilingCommand: ParsableCommand {
             let sample = try? probe?.sample()
             let known = climb.trials.count
             passage.note(standing: tick.flows[0].standing, sample)
-            let wishes = climb.note(tick.flows[0], sample)
+            var record = SeriesRecord(second: tick.seconds)
+            if let sample, let old = latest.sample { record.add(sample, since: old) }
+            watch.note(
+                record, elapsed: UInt64(tick.seconds) * 1_000_000_000, flows: tick.flows)
+            latest = (tick.flows[0], sample ?? latest.sample)
+            let wishes = climb.note(tick.flows[0], sample, own: try? ownProbe?.sample())
             Self.tell(climb, known, tick, sample)
             return wishes
         }
-        guard climb.isOver else {
+        // A short run has ended before anybody was told of its last second.
+        watch.note(
+            SeriesRecord(second: Int(result.elapsed / 1_000_000_000) + 1),
+            elapsed: result.elapsed, flows: result.flows)
+        let loss = absence(watch, latest.flows, result)
+        guard climb.isOver, loss == nil else {
             try Output.line("ceiling: at least \(climb.ceiling) connections")
-            throw unfinished(result)
+            throw GeneratorOptions.incompleteness(result, "the result") ?? loss ?? outOfTime
         }
         if climb.wasReached, let evidence = climb.evidence {
             try tell(climb.ceiling, "connections", evidence)
@@ -120,7 +137,20 @@ struct CeilingCommand: ParsableCommand {
         } else {
             try Output.line("ceiling: no limit up to \(climb.ceiling) connections")
         }
+        if let failure = GeneratorOptions.incompleteness(result, "the result") { throw failure }
         try complain(of: passage.detour(of: "connections stood"))
+    }
+
+    /// Why there is no ceiling where the target is missing.
+    ///
+    /// While connections stand, those that are refused or not answered are the ceiling itself.
+    private func absence(
+        _ watch: TargetWatch, _ latest: FlowCounts, _ result: LoadResult
+    ) -> Failure? {
+        guard latest.standing == 0, let absence = watch.absence(elapsed: result.elapsed) else {
+            return nil
+        }
+        return Failure(code: .failed, text: absence.sentence(of: generator.targets.target))
     }
 
     /// Health questions that may fail in a row: at the ceiling some do, until the climb goes back.
@@ -128,11 +158,15 @@ struct CeilingCommand: ParsableCommand {
 
     // MARK: Datagrams
 
-    private func datagramPlan(_ target: TargetPool, _ perSecond: Double) throws -> Plan {
-        let arrivals = Arrivals(
-            stages: [
-                Arrivals.Stage(seconds: Double(most) / perSecond, from: perSecond, to: perSecond)
-            ], spacing: .uniform)
+    /// So many datagram flows, and what kept them below `--most`, if anything did.
+    private struct DatagramPlan {
+        var plan: Plan
+        var flows: Int
+        var obstacle: FailureCount?
+    }
+
+    private func datagramPlan(_ target: TargetPool, _ perSecond: Double) throws -> DatagramPlan {
+        var arrivals = Arrivals(stages: [], spacing: .uniform)
         var workload = LoadWorkload(
             name: "flows", transport: .udp, model: .open(arrivals), target: target)
         workload.sources = try generator.sourcePool(for: target)
@@ -148,18 +182,29 @@ struct CeilingCommand: ParsableCommand {
                     + "\(sockets) sockets, expected at most \(room); give --target a range, such as "
                     + "ADDRESS:9000-9999")
         }
+        let (ports, obstacle) = Preflight.sourcePorts(for: workload)
+        workload.sourcePortCount = max(1, ports)
+        let flows = min(most, workload.sourcePortCount * each)
+        arrivals.stages = [
+            Arrivals.Stage(seconds: Double(flows) / perSecond, from: perSecond, to: perSecond)
+        ]
+        workload.model = .open(arrivals)
         let seconds = min(
             try OptionValue.seconds("--at-most", atMost), arrivals.totalSeconds + 1)
-        return try generator.bounded(
-            Plan(workloads: [workload], duration: UInt64(seconds * 1e9)))
+        let plan = Plan(workloads: [workload], duration: UInt64(seconds * 1e9))
+        return DatagramPlan(
+            plan: try generator.bounded(plan), flows: flows,
+            obstacle: flows < most ? obstacle : nil)
     }
 
-    private func climbDatagrams(_ plan: Plan, _ permit: LoadPermit) throws {
+    private func climbDatagrams(_ planned: DatagramPlan, _ permit: LoadPermit) throws {
+        let plan = planned.plan
         tellRemarks(on: plan)
         var probe = try generator.observation.probe()
+        var ownProbe = generator.observation.ownProbe()
         let interruption = try GeneratorOptions.interruption()
         let before = try? probe?.sample()
-        var climb = DatagramClimb(before: before)
+        var climb = DatagramClimb(before: before, own: try? ownProbe?.sample())
         var passage = TablePassage(of: generator.observation.place, before: before)
         var begun = 0
         let result = try generator.run(
@@ -172,14 +217,25 @@ struct CeilingCommand: ParsableCommand {
             // Those of the last second are not older than any timeout.
             passage.note(standing: tick.flows[0].started - begun, sample)
             begun = tick.flows[0].started
-            return climb.note(tick.flows[0], sample)
+            return climb.note(tick.flows[0], sample, own: try? ownProbe?.sample())
         }
         // What was sent last may have been refused behind the last tick.
-        _ = climb.note(result.flows[0], try? probe?.sample())
-        guard let evidence = climb.evidence else {
-            guard result.flows[0].started >= most else {
+        let last = try? probe?.sample()
+        _ = climb.note(result.flows[0], last, own: try? ownProbe?.sample())
+        var found = climb.evidence
+        if found == nil, let obstacle = planned.obstacle, result.flows[0].started >= planned.flows {
+            found = LimitEvidence()
+            found?.level = most
+            found?.standing = result.flows[0].started
+            found?.before = before
+            found?.after = last
+            found?.flows = result.flows[0]
+            found?.flows.failures.append(obstacle)
+        }
+        guard let evidence = found else {
+            guard result.flows[0].started >= planned.flows else {
                 try Output.line("ceiling: at least \(result.flows[0].started) flows")
-                throw unfinished(result)
+                throw GeneratorOptions.incompleteness(result, "the result") ?? outOfTime
             }
             try Output.line("ceiling: no limit up to \(result.flows[0].started) flows")
             try complain(of: passage.detour(of: "flows began within a second"))
@@ -187,6 +243,7 @@ struct CeilingCommand: ParsableCommand {
         }
         try tell(evidence.standing, "flows", evidence)
         try complain(ofNothingIn: result)
+        if let failure = GeneratorOptions.incompleteness(result, "the result") { throw failure }
         try complain(of: passage.detour(of: "flows began within a second"))
     }
 
@@ -222,6 +279,8 @@ struct CeilingCommand: ParsableCommand {
     private func tell(
         _ ceiling: Int, _ noun: String, _ evidence: LimitEvidence
     ) throws(Failure) {
+        var evidence = evidence
+        evidence.isObserved = ![nil, "none"].contains(generator.observation.observe)
         let lines =
             ["ceiling: \(ceiling) \(noun)", "limit: \(evidence.limit.rawValue)"]
             + evidence.lines(of: noun).map { "  \($0)" } + ["to move it: \(evidence.remedy)"]
@@ -245,10 +304,7 @@ struct CeilingCommand: ParsableCommand {
         throw Failure(code: .failed, text: "this is not the table's ceiling: \(detour)")
     }
 
-    /// Why there is no whole answer.
-    private func unfinished(_ result: LoadResult) -> Failure {
-        GeneratorOptions.incompleteness(result, "the result")
-            ?? Failure(
-                code: .interrupted, text: "stopped by --at-most \(atMost); the result is partial")
+    private var outOfTime: Failure {
+        Failure(code: .interrupted, text: "stopped by --at-most \(atMost); the result is partial")
     }
 }

@@ -50,10 +50,10 @@ struct EarlyDropCommand: ParsableCommand {
         let patience = try OptionValue.seconds("--at-most", atMost)
         var probe = try generator.observation.listingProbe(here: true)
         let interruption = try GeneratorOptions.interruption()
-        let background = try Self.look(&probe).count
+        let background = try look(&probe).count
         for filling in EarlyDropTrial.Filling.allCases {
-            try Self.waitUntilEmpty(&probe, background, patience, interruption)
-            let sample = try Self.look(&probe)
+            try waitUntilEmpty(&probe, background, patience, interruption)
+            let sample = try look(&probe)
             let limit = sample.limit ?? 0
             let room = limit - sample.count
             guard limit > 0, room > 0, room <= Self.largest else {
@@ -119,7 +119,7 @@ struct EarlyDropCommand: ParsableCommand {
     }
 
     /// Waits until nothing of an earlier trial is in the table.
-    private static func waitUntilEmpty(
+    private func waitUntilEmpty(
         _ probe: inout HostProbe, _ background: Int, _ patience: Double,
         _ interruption: borrowing Interruption
     ) throws(Failure) {
@@ -139,7 +139,7 @@ struct EarlyDropCommand: ParsableCommand {
     }
 
     /// Looks at the table once its expired entries are gone.
-    private static func look(_ probe: inout HostProbe) throws(Failure) -> HostSample {
+    private func look(_ probe: inout HostProbe) throws(Failure) -> HostSample {
         do throws(ProbeError) {
             try probe.collect()
             return try probe.sample()
@@ -147,7 +147,7 @@ struct EarlyDropCommand: ParsableCommand {
             if case .interrupted = error {
                 throw Failure(code: .interrupted, text: "interrupted; the result is partial")
             }
-            throw Failure(code: .environment, text: "early-drop: \(error)")
+            throw generator.observation.failure(error)
         }
     }
 }

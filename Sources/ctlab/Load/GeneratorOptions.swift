@@ -183,7 +183,7 @@ struct GeneratorOptions: ParsableArguments {
             return .get(url: health)
         }
         let refusal = Failure(
-            code: .environment,
+            code: .usage,
             text: "--health: found '\(health)'; expected tcp for TCP targets, tcp:HOST:PORT, "
                 + "http://HOST/PATH or none")
         guard health.hasPrefix("tcp:"), let words = try? TargetText(String(health.dropFirst(4))),

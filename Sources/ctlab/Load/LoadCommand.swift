@@ -331,10 +331,12 @@ struct LoadWorkerCommand: ParsableCommand {
     }
 
     /// Waits for the first line.
+    ///
+    /// What came behind it, such as a `stop`, is the run's.
     private static func order(_ control: inout StandardInput) throws -> WorkerOrder? {
         while true {
-            let (lines, hasMore) = try control.lines()
-            if let line = lines.first { return WorkerLine.value(WorkerOrder.self, line) }
+            let (line, hasMore) = try control.firstLine()
+            if let line { return WorkerLine.value(WorkerOrder.self, line) }
             guard hasMore else { return nil }
             MonotonicClock.sleep(until: MonotonicClock.now() + 1_000_000)
         }

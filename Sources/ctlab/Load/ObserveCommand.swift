@@ -72,17 +72,23 @@ struct ObserveCommand: ParsableCommand {
         } catch {
             throw ObserveOptions.failure(error, vantage)
         }
+        do throws(ProbeError) {
+            // What cannot be listed now is not going to be.
+            if states != nil, format != .openmetrics { try probe.collect() }
+        } catch {
+            throw ObserveOptions.failure(error, vantage)
+        }
         if format == .openmetrics {
-            let sample = try see(&probe, withStates: states != nil)
+            let sample = try see(&probe, vantage, withStates: states != nil)
             try Output.write(OpenMetricsText(sample, of: place).exposition)
             return
         }
-        try watch(&probe)
+        try watch(&probe, vantage)
     }
 
-    private func watch(_ probe: inout HostProbe) throws {
+    private func watch(_ probe: inout HostProbe, _ vantage: Vantage) throws {
         let interruption = try GeneratorOptions.interruption()
-        var last = try see(&probe, withStates: false)
+        var last = try see(&probe, vantage, withStates: false)
         if format == .text {
             guard try Output.line(SeriesRecord.tableHeading) else { return }
         }
@@ -125,14 +131,13 @@ struct ObserveCommand: ParsableCommand {
         return try Output.write(json)
     }
 
-    private func see(_ probe: inout HostProbe, withStates: Bool) throws(Failure) -> HostSample {
+    private func see(
+        _ probe: inout HostProbe, _ vantage: Vantage, withStates: Bool
+    ) throws(Failure) -> HostSample {
         do throws(ProbeError) {
             return try probe.sample(withStates: withStates)
         } catch {
-            if case .interrupted = error {
-                throw Failure(code: .interrupted, text: "\(error)")
-            }
-            throw Failure(code: .environment, text: "\(error)")
+            throw ObserveOptions.failure(error, vantage)
         }
     }
 }

@@ -17,6 +17,14 @@ struct TargetOptions: ParsableArguments {
     @Option(help: "A list of hosts that are yours to load, one a line.")
     var allowFile: String?
 
+    func validate() throws {
+        for name in iMayLoad where !TargetGate.mayName(name) {
+            throw ValidationError(
+                "--i-may-load: found '\(name)', expected a host name, an address, or a prefix of "
+                    + "at most 65536 addresses, such as 10.1.0.0/16")
+        }
+    }
+
     /// Whether this process is in a namespace made for the purpose.
     var isInLab: Bool { Lab.holdsThisProcess }
 
@@ -121,6 +129,16 @@ struct ObserveOptions: ParsableArguments {
         }
     }
 
+    /// The table of this very namespace, where another one is watched: it may give in first.
+    func ownProbe() -> HostProbe? {
+        guard let observe, let vantage = Vantage(observe), vantage != .local else { return nil }
+        if case .namespace(let name) = vantage {
+            let watched = try? NetworkNamespace.number(ofNamed: name)
+            guard watched != (try? NetworkNamespace.currentNumber()) else { return nil }
+        }
+        return try? HostProbe.open(.local)
+    }
+
     /// The table a command lists, which removes its expired entries.
     ///
     /// - Parameter here: Whether it has to be one of this machine.
@@ -144,11 +162,22 @@ struct ObserveOptions: ParsableArguments {
     /// Whose table it is, for sentences.
     var place: String { observe ?? "this namespace" }
 
+    /// Why the table that is watched cannot be looked at, and what to do.
+    func failure(_ error: ProbeError) -> Failure {
+        Self.failure(error, observe.flatMap { Vantage($0) } ?? .local)
+    }
+
     static func failure(_ error: ProbeError, _ vantage: Vantage) -> Failure {
         if case .interrupted = error { return Failure(code: .interrupted, text: "\(error)") }
         guard case .call = error else { return Failure(code: .environment, text: "\(error)") }
         var remedy = "run with sudo"
-        if error.isMissing {
+        if error.isOutOfDescriptors {
+            remedy = "raise the limit of descriptors: ulimit -n"
+        } else if error.isPermissionMissing, ProcessOwner.isRoot {
+            remedy =
+                "this root lacks a capability: entering a namespace takes CAP_SYS_ADMIN, listing a "
+                + "table CAP_NET_ADMIN; run where root has them"
+        } else if error.isMissing {
             if case .namespace(let name) = vantage, !TextFile.exists("/run/netns/\(name)") {
                 remedy = "there is no namespace '\(name)'; see: ip netns list"
             } else {

@@ -105,7 +105,26 @@ struct TimeoutsCommand: ParsableCommand {
         case .clientFIN: break
         }
         workload.sources = try generator.sourcePool(for: target)
-        return try generator.bounded(Plan(workloads: [workload], duration: 1_100_000_000))
+        let plan = try generator.bounded(Plan(workloads: [workload], duration: 1_100_000_000))
+        if group == .udp { try checkRoom(for: plan) }
+        return plan
+    }
+
+    /// Whether the process that sends has descriptors and ports for its sockets.
+    private func checkRoom(for plan: Plan) throws(Failure) {
+        let workload = plan.workloads[0]
+        let part = plan.part(0, of: generator.processCount(for: plan)).workloads[0]
+        if let remark = Preflight.sockets(part, room: generator.descriptorLimit()) {
+            throw Failure(code: .environment, text: remark)
+        }
+        let (ports, obstacle) = Preflight.sourcePorts(for: workload)
+        guard let obstacle else { return }
+        throw Failure(
+            code: .environment,
+            text: "--flows: found \(flows) flows to \(workload.target.count) destinations, "
+                + "expected no more than \(ports) source ports can carry (\(obstacle.text)); "
+                + "give --target a range, such as ADDRESS:9000-9099, or more ports: sysctl -w "
+                + "net.ipv4.ip_local_port_range='1024 65535'")
     }
 
     /// Opens the group and watches it go; where nothing comes of it, says why.
@@ -167,7 +186,7 @@ struct TimeoutsCommand: ParsableCommand {
             if case .interrupted = error {
                 throw Failure(code: .interrupted, text: "interrupted; the result is partial")
             }
-            throw Failure(code: .environment, text: "timeouts: \(error)")
+            throw generator.observation.failure(error)
         }
     }
 
