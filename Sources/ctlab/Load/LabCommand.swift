@@ -217,7 +217,17 @@ struct LabCommand: ParsableCommand {
                     Message.error("the links' delays are left out; --delay gives every link one")
                 }
             }
+            if comparedScenario != nil { Self.tellOtherEntries() }
             try run(setup, holding: Interruption())
+        }
+
+        /// One collector serves all namespaces, and its cycles go by what it meets in any of them.
+        private static func tellOtherEntries() {
+            let told = try? SysctlFile.read("net.netfilter.nf_conntrack_count")
+            guard let count = told.flatMap({ Int($0) }), count > 0 else { return }
+            Message.error(
+                "this machine's own table holds \(count) entries, by whose lifetimes the collector "
+                    + "goes as well: the plateau may be off; conntrack -F removes them")
         }
 
         /// Signals wait while it lasts: whatever happens, the lab is removed.
