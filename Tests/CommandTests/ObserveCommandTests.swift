@@ -154,4 +154,28 @@ import Testing
         let last = command.output.split(separator: "\n").last?.split(separator: " ") ?? []
         #expect(last.prefix(3) == ["6", "7", "100"], "\(command.output)")
     }
+
+    @Test(
+        "a run whose observed host goes away goes on, and says how often it was not seen",
+        .enabled(if: LoadScript.isPossible))
+    func saysWhatWasNotSeen() throws {
+        let scratch = try Scratch()
+        let path = try scratch.file(
+            "ssh",
+            Data(
+                """
+                #!/bin/sh
+                for n in 1 2 3; do
+                    read -r word && printf '== count\\n%s\\n== max\\n100\\n== end\\n' $n
+                done
+
+                """.utf8))
+        try FileManager.default.setAttributes([.posixPermissions: 0o755], ofItemAtPath: path)
+        let command = try LoadScript.run(
+            "PATH=\(scratch.folder.path):$PATH \"$ctlab\" load --quick churn --rate 20/s --for 4s "
+                + "--target 127.0.0.1:9000 --observe ssh:gw")
+        #expect(command.status == 0, "\(command.error)")
+        #expect(command.error.contains("the observed table was not seen "), "\(command.error)")
+        #expect(command.error.contains("ssh gw ended with code 0"), "\(command.error)")
+    }
 }

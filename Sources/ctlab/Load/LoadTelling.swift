@@ -19,6 +19,9 @@ struct LoadTelling: ~Copyable {
     private var isRead = true
     private var failure: Failure?
     private var watch: TargetWatch
+    /// Looks at what is observed that failed, and why the latest of them did.
+    private var missedLooks = 0
+    private var latestMiss: ProbeError?
 
     init(
         plan: Plan, target: String, format: LoadCommand.Format, probe: consuming HostProbe?
@@ -53,10 +56,15 @@ struct LoadTelling: ~Copyable {
     private mutating func add(
         _ flows: [FlowCounts], at elapsed: UInt64, to record: inout SeriesRecord
     ) {
-        if let sample = try? probe?.sample() {
-            if let last { record.add(sample, since: last) }
-            last = sample
-            peak = max(peak, sample.count)
+        do throws(ProbeError) {
+            if let sample = try probe?.sample() {
+                if let last { record.add(sample, since: last) }
+                last = sample
+                peak = max(peak, sample.count)
+            }
+        } catch {
+            missedLooks += 1
+            latestMiss = error
         }
         for (index, counts) in flows.enumerated() {
             record.add(plan.workloads[index].name, counts, since: self.flows[index])
@@ -99,6 +107,11 @@ struct LoadTelling: ~Copyable {
             var json = JSONText()
             summary.write(to: &json)
             try Output.write(json)
+        }
+        if let latestMiss {
+            Message.error(
+                "the observed table was not seen \(missedLooks) times, at last because \(latestMiss): "
+                    + "what it did meanwhile is not told")
         }
         if let failure = GeneratorOptions.incompleteness(result, "the report") { throw failure }
         if let absence = watch.absence(elapsed: result.elapsed) {
