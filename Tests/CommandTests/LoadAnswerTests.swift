@@ -32,32 +32,11 @@ struct LoadAnswerTests {
     }
 
     private static func final(_ command: Command) throws -> Final {
-        struct Line: Decodable { var final: Final }
-        let decoder = JSONDecoder()
-        decoder.keyDecodingStrategy = .convertFromSnakeCase
-        let line = try #require(command.output.split(separator: "\n").last, "\(command.error)")
-        return try decoder.decode(Line.self, from: Data(line.utf8)).final
+        try LoadScript.final(command)
     }
 
     private static func flows(_ command: Command, _ name: String) throws -> Final.Flows {
         try #require(try final(command).workloads[name], "\(command.error)").flows
-    }
-
-    /// A run in the background, its output in `$out`, which `reached TEXT` waits for.
-    private static func run(_ options: String, meanwhile: String) throws -> Command {
-        try LoadScript.run(
-            """
-            out=$(mktemp)
-            reached() { for _ in $(seq 1500); do grep -q "$1" $out && return; sleep 0.02; done; }
-            "$ctlab" load --target 127.0.0.1:9000 --format jsonl \(options) > $out &
-            load=$!
-            \(meanwhile)
-            wait $load
-            status=$?
-            kill -CONT $sink 2> /dev/null
-            cat $out; rm $out
-            exit $status
-            """)
     }
 
     /// A scenario in `scratch` whose flows look a name up first.
@@ -110,7 +89,7 @@ struct LoadAnswerTests {
     @Test(
         "a resolver that goes away half-way is said with its second, and all it was asked counted")
     func countsRefusedQueries() throws {
-        let command = try Self.run(
+        let command = try LoadScript.load(
             "--quick resolver --rate 100/s --for 8s",
             meanwhile: "reached '\"second\":2,'; kill -KILL $sink")
         #expect(command.status == 1, "\(command.error)")
@@ -136,7 +115,8 @@ struct LoadAnswerTests {
             "--quick fanout --answers --rate 100/s --for 8s",
         ])
     func saysSilence(_ options: String) throws {
-        let command = try Self.run(options, meanwhile: "reached '\"second\":2,'; kill -STOP $sink")
+        let command = try LoadScript.load(
+            options, meanwhile: "reached '\"second\":2,'; kill -STOP $sink")
         #expect(command.status == 1, "\(command.error)")
         #expect(
             command.error.contains("127.0.0.1:9000 seems gone since second "), "\(command.error)")
@@ -185,13 +165,14 @@ struct LoadAnswerTests {
 
     @Test("answers that are under way at the end are waited for, and no longer than they take")
     func waitsForAnswers() throws {
-        let late = try Self.run(
+        let late = try LoadScript.load(
             "--quick fanout --answers --rate 100/s --for 1s",
             meanwhile: "kill -STOP $sink; reached '\"second\":1,'; kill -CONT $sink")
         #expect(late.status == 0, "\(late.error)")
         let flows = try Self.flows(late, "fanout")
         #expect(flows.datagrams == 100 && flows.answers == 100, "\(late.output)")
-        let prompt = try Self.run("--quick fanout --answers --rate 100/s --for 1s", meanwhile: ":")
+        let prompt = try LoadScript.load(
+            "--quick fanout --answers --rate 100/s --for 1s", meanwhile: ":")
         #expect(prompt.status == 0, "\(prompt.error)")
         #expect(try Self.flows(prompt, "fanout").answers == 100, "\(prompt.output)")
         #expect(try Self.final(prompt).elapsedMs < 3000, "\(prompt.output)")
@@ -199,7 +180,7 @@ struct LoadAnswerTests {
 
     @Test("connections that stand only in the grace are ended like all others, not held")
     func holdsNothingInTheGrace() throws {
-        let command = try Self.run(
+        let command = try LoadScript.load(
             "--quick churn --hold 30s --rate 50/s --for 1s --arrivals uniform",
             meanwhile: """
                 nft 'table ip d { chain i { type filter hook input priority 0; tcp dport 9000 drop; }; }'

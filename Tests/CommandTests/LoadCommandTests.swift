@@ -53,6 +53,40 @@ enum LoadScript {
     }
 }
 
+extension LoadScript {
+    /// Runs a load of the sink in the background, its output in `$out`, which `reached TEXT` waits
+    /// for; a sink that was stopped goes on when it is over.
+    static func load(_ options: String, meanwhile: String) throws -> Command {
+        try run(
+            """
+            out=$(mktemp)
+            reached() { for _ in $(seq 1500); do grep -q "$1" $out && return; sleep 0.02; done; }
+            "$ctlab" load --target 127.0.0.1:9000 --format jsonl \(options) > $out &
+            load=$!
+            \(meanwhile)
+            wait $load
+            status=$?
+            kill -CONT $sink 2> /dev/null
+            cat $out; rm $out
+            exit $status
+            """)
+    }
+
+    /// Reads what a load tells as JSON.
+    static var decoder: JSONDecoder {
+        let decoder = JSONDecoder()
+        decoder.keyDecodingStrategy = .convertFromSnakeCase
+        return decoder
+    }
+
+    /// The last line of a load told as JSON: the whole of it.
+    static func final<Value: Decodable>(_ command: Command) throws -> Value {
+        let line = try #require(command.output.split(separator: "\n").last, "\(command.error)")
+        let told = try decoder.decode([String: Value].self, from: Data(line.utf8))
+        return try #require(told["final"], "\(line)")
+    }
+}
+
 @Suite struct LoadRefusalTests {
     @Test(
         "what is not to be loaded, or cannot be read, is refused with a sentence",

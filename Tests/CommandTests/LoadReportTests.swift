@@ -51,40 +51,16 @@ struct LoadReportTests {
         var workloads: [String: Flows]
     }
 
-    private static var decoder: JSONDecoder {
-        let decoder = JSONDecoder()
-        decoder.keyDecodingStrategy = .convertFromSnakeCase
-        return decoder
-    }
-
     /// The whole of a run told as JSON.
     private static func final(_ command: Command) throws -> Final {
-        struct Line: Decodable { var final: Final }
-        let line = try #require(command.output.split(separator: "\n").last, "\(command.error)")
-        return try decoder.decode(Line.self, from: Data(line.utf8)).final
+        try LoadScript.final(command)
     }
 
     /// Its seconds.
     private static func records(_ command: Command) throws -> [Record] {
         try command.output.split(separator: "\n").dropLast().map {
-            try decoder.decode(Record.self, from: Data($0.utf8))
+            try LoadScript.decoder.decode(Record.self, from: Data($0.utf8))
         }
-    }
-
-    /// A run in the background, its output in `$out`, which `reached TEXT` waits for.
-    private static func run(_ options: String, meanwhile: String) throws -> Command {
-        try LoadScript.run(
-            """
-            out=$(mktemp)
-            reached() { for _ in $(seq 1500); do grep -q "$1" $out && return; sleep 0.02; done; }
-            "$ctlab" load --target 127.0.0.1:9000 --format jsonl \(options) > $out &
-            load=$!
-            \(meanwhile)
-            wait $load
-            status=$?
-            cat $out; rm $out
-            exit $status
-            """)
     }
 
     @Test("attempts that nobody answers count as SYNs sent again, and are no fast connections")
@@ -108,7 +84,7 @@ struct LoadReportTests {
 
     @Test("a worker that hangs keeps no second from being told, and is named")
     func goesOnWithoutTheLate() throws {
-        let command = try Self.run(
+        let command = try LoadScript.load(
             "--quick churn --rate 200/s --for 7s --processes 2",
             meanwhile: """
                 reached '"second":1,'
@@ -128,7 +104,7 @@ struct LoadReportTests {
 
     @Test("the only worker is killed: its latencies are told, and its flows are gone with it")
     func keepsWhatTheKilledHadTold() throws {
-        let command = try Self.run(
+        let command = try LoadScript.load(
             "--quick hold --flows 50 --for 60s --processes 1",
             meanwhile: """
                 reached '"standing":50'
@@ -167,7 +143,7 @@ struct LoadReportTests {
 
     @Test("a far end that vanishes half-way is said, and the run does not end well")
     func saysThatTheTargetVanished() throws {
-        let command = try Self.run(
+        let command = try LoadScript.load(
             "--quick churn --rate 100/s --for 8s --patience 1s",
             meanwhile: """
                 reached '"second":2,'
